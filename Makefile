@@ -1,0 +1,101 @@
+# Every verb that a developer or CI needs; `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTEST := .venv/bin/pytest
+SHELL_SCRIPTS = $(shell grep -rlE '^\#!.*\bbash' hack .ci --include='*' 2>/dev/null)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Use it
+
+.PHONY: demo
+demo: setup ## Bare machine to a mailed order: cluster, operator, shop, one order's journey
+	hack/demo
+
+.PHONY: deploy
+deploy: setup ## Bring cluster, platform, operator and shop to this checkout's state
+	hack/deploy
+
+.PHONY: undeploy
+undeploy: ## Take shop, operator and platform out of the cluster, keep the cluster
+	hack/deploy --remove
+
+.PHONY: kind-up
+kind-up: setup ## The kind cluster alone
+	hack/cluster up
+
+.PHONY: images
+images: setup ## Build our four images
+	hack/images
+
+.PHONY: clean
+clean: ## Remove the kind cluster and build/
+	hack/cluster down
+	rm -rf build
+
+.PHONY: distclean
+distclean: clean ## Also remove caches, images and .venv
+	hack/cluster purge
+	rm -rf .venv
+
+##@ Work on it
+
+.PHONY: setup
+setup: ## Development environment: .venv, PostgreSQL and Java for the tests
+	@hack/setup
+
+.PHONY: fmt
+fmt: setup ## Format and mend what can be mended
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+.PHONY: lint
+lint: setup ## Style, layers, shell scripts
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/lint-imports
+	.venv/bin/shellcheck $(SHELL_SCRIPTS)
+
+.PHONY: typecheck
+typecheck: setup ## mypy, strict
+	.venv/bin/mypy
+
+.PHONY: generate
+generate: setup ## Write what is generated: chart's CRD copy, image tags of the example
+	hack/gen-crds
+	hack/gen-tags
+
+.PHONY: lock
+lock: setup ## Write requirements/*.txt from the members' pyproject.toml
+	hack/gen-requirements
+
+.PHONY: verify
+verify: lint typecheck generate ## All static gates; fails when generated files are stale
+	git diff --exit-code -- charts crds examples
+
+##@ Test it
+
+.PHONY: test
+test: setup verify ## Unit, chart and integration tests (real Kafka, PostgreSQL; Vault if built)
+	hack/artifact kafka helm >/dev/null
+	$(PYTEST) -m "not long and not e2e" tests/unit tests/charts tests/integration
+
+.PHONY: test-unit
+test-unit: setup ## Unit tests alone, seconds
+	$(PYTEST) -m "not long" tests/unit
+
+.PHONY: test-integration
+test-integration: setup ## Integration tests alone
+	hack/artifact kafka >/dev/null
+	$(PYTEST) -m "not long" tests/integration
+
+.PHONY: test-e2e
+test-e2e: setup ## On the kind cluster: brings it up, deploys, then asks it
+	hack/deploy
+	$(PYTEST) -m "e2e and not long" tests/e2e
+
+.PHONY: test-long
+test-long: setup ## What takes longer than a minute
+	$(PYTEST) -m long tests
