@@ -1,0 +1,88 @@
+"""Runs other programs: output into a log, and a failure that shows the end of it."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+Arguments = Sequence[str | Path]
+
+
+class ProvisionError(Exception):
+    """Something a person must know; the message says what to do."""
+
+
+def run_logged(
+    command: Arguments, log: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> None:
+    """Runs `command` with all its output in `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        output.write(("$ " + " ".join(str(part) for part in command) + "\n").encode())
+        output.flush()
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise ProvisionError(
+            f"`{command[0]}` ended with {done.returncode}; the end of {log}:\n{tail(log, 25)}"
+        )
+
+
+def capture(command: Arguments, *, env: Mapping[str, str] | None = None) -> str:
+    """The standard output of a command that must succeed."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    if done.returncode != 0:
+        shown = " ".join(str(part) for part in command)
+        raise ProvisionError(f"`{shown}` ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def succeeds(command: Arguments, *, timeout: float | None = None) -> bool:
+    """Whether the command ends with 0; one that is not there or hangs does not."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def tail(log: Path, lines: int) -> str:
+    """The last lines of a log, indented."""
+    if not log.exists():
+        return "  (empty)"
+    text = log.read_text(errors="replace").replace("\r", "\n").splitlines()
+    return "\n".join("  | " + line for line in text[-lines:])
+
+
+def last_line(log: Path) -> str:
+    """What a log says now, short: the sign of life of a long build."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 600))
+            lines = file.read().decode(errors="replace").replace("\r", "\n").split("\n")
+    except OSError:
+        return ""
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1][-60:] if said else ""

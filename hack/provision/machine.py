@@ -1,0 +1,69 @@
+"""What this machine is, and the Debian packages that a step must put on it (always announced)."""
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+from provision.cache import log_file
+from provision.commands import ProvisionError, run_logged
+from provision.console import CONSOLE
+
+CAP_SYS_RESOURCE = 24
+_apt = threading.Lock()
+_lists_updated = False
+
+
+def is_root() -> bool:
+    """Whether this process may change the machine."""
+    return os.geteuid() == 0
+
+
+def lacks_capability(bit: int, status: str | None = None) -> bool:
+    """Whether no process here can ever have this capability (the bounding set says so)."""
+    text = Path("/proc/self/status").read_text() if status is None else status
+    for line in text.splitlines():
+        if line.startswith("CapBnd:"):
+            return not int(line.split()[1], 16) >> bit & 1
+    return False
+
+
+def cgroup_version() -> int:
+    """2 with the unified hierarchy, else 1."""
+    return 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
+
+
+def has_systemd() -> bool:
+    """Whether systemd runs the machine."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def install_packages(packages: tuple[str, ...], reason: str) -> None:
+    """Installs Debian packages on the machine, saying so first."""
+    global _lists_updated  # noqa: PLW0603 - the package lists are the machine's, one per run
+    names = " ".join(packages)
+    if shutil.which("apt-get") is None:
+        raise ProvisionError(f"{reason}: install {names} (or what your system calls it)")
+    if not is_root():
+        raise ProvisionError(f"{reason}: run `sudo apt-get install {names}` and try again")
+    with _apt:
+        CONSOLE.say(f"! this machine: apt-get install {names} ({reason})")
+        log = log_file("apt")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        if not _lists_updated:
+            run_logged(["apt-get", "update", "-q"], log, env=quiet)
+            _lists_updated = True
+        wait = "DPkg::Lock::Timeout=600"
+        options = ["-q", "-y", "--no-install-recommends", "-o", wait]
+        run_logged(["apt-get", "install", *options, *packages], log, env=quiet)
+
+
+def need_program(program: str, package: str, reason: str) -> str:
+    """The path of a program, installed first if it is missing."""
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if path is None:
+        install_packages((package,), reason)
+        path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if path is None:
+        raise ProvisionError(f"{package} is installed, but {program} is not on PATH")
+    return path
