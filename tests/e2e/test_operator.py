@@ -117,7 +117,7 @@ def test_a_drifted_deployment_comes_back(cluster: Any, small: Json, namespace: s
     def image_is_back() -> bool:
         live = cluster.get("deployment", name, namespace)
         found: str = live["spec"]["template"]["spec"]["containers"][0]["image"]
-        return found == wanted
+        return bool(found == wanted)
 
     wait_for("the declared image", image_is_back)
 
@@ -129,7 +129,7 @@ def test_a_deleted_service_comes_back(cluster: Any, small: Json, namespace: str)
 
     def is_new() -> bool:
         live = cluster.get("service", before["name"], namespace)
-        return live.get("metadata", {}).get("uid") not in {None, before["uid"]}
+        return bool(live.get("metadata", {}).get("uid") not in {None, before["uid"]})
 
     wait_for("a new Service", is_new)
 
