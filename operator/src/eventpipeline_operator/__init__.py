@@ -1,0 +1,1 @@
+"""Operator that makes EventPipeline objects true: topics, secrets and workloads, in that order."""

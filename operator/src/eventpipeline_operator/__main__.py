@@ -1,0 +1,5 @@
+"""`python -m eventpipeline_operator`."""
+
+from eventpipeline_operator.main import main
+
+main()

@@ -1,0 +1,256 @@
+"""The Kafka port on confluent-kafka's AdminClient.
+
+One AdminClient per cluster, the least recently used closed beyond a limit. Its calls return
+futures at once and are awaited without a thread; descriptions asked for at the same moment by
+several pipelines become one call.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-export nothing
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from eventpipeline_operator.adapters.batching import Batcher
+from eventpipeline_operator.adapters.metrics import KAFKA_CALLS
+from eventpipeline_operator.api.observed import ObservedTopic
+from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.desired.records import TopicRecord
+from eventpipeline_operator.desired.topic_plan import ConfigChange
+from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled
+
+log = structlog.get_logger()
+
+READ_SECONDS = 8.0
+WRITE_SECONDS = 30.0
+VISIBLE_SECONDS = 5.0
+CLUSTERS = 32
+
+AWAY = frozenset({
+    KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._RESOLVE, KafkaError._DESTROY, KafkaError.REQUEST_TIMED_OUT,  # noqa: SLF001
+    KafkaError.NOT_CONTROLLER, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NETWORK_EXCEPTION, KafkaError.LEADER_NOT_AVAILABLE,
+})  # fmt: skip
+DENIED = frozenset({
+    KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,  # noqa: SLF001
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED,
+})  # fmt: skip
+
+Answer = Any | KafkaError
+T = TypeVar("T")
+
+
+class _Cluster:
+    """One cluster's client with its batched descriptions."""
+
+    def __init__(self, servers: str) -> None:
+        self.admin = AdminClient(
+            {
+                "bootstrap.servers": servers,
+                "client.id": "eventpipeline-operator",
+                "socket.timeout.ms": 10000,
+                "log_level": 0,
+            }
+        )
+        self.topics = Batcher(self._describe_topics)
+        self.configs = Batcher(self._describe_configs)
+
+    async def _describe_topics(self, names: Collection[str]) -> Mapping[str, ObservedTopic]:
+        futures = self.admin.describe_topics(
+            TopicCollection(list(names)), request_timeout=READ_SECONDS
+        )
+        found = {}
+        for name, answer in (await _settle("describe_topics", futures)).items():
+            if isinstance(answer, KafkaError):
+                if answer.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise _classified(answer, name)
+            found[name] = ObservedTopic(
+                name=name,
+                id=str(answer.topic_id),
+                partitions=len(answer.partitions),
+                replication_factor=min((len(p.replicas) for p in answer.partitions), default=0),
+            )
+        return found
+
+    async def _describe_configs(self, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        futures = self.admin.describe_configs(resources, request_timeout=READ_SECONDS)
+        by_name = {resource.name: future for resource, future in futures.items()}
+        found = {}
+        for name, answer in (await _settle("describe_configs", by_name)).items():
+            if isinstance(answer, KafkaError):
+                if answer.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise _classified(answer, name)
+            found[name] = {
+                key: entry.value
+                for key, entry in answer.items()
+                if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+            }
+        return found
+
+
+class KafkaAdmin:
+    """Administration of all clusters that pipelines name."""
+
+    def __init__(self) -> None:
+        self._clusters: OrderedDict[str, _Cluster] = OrderedDict()
+
+    async def describe(
+        self, servers: str, names: Collection[str], configured: Collection[str]
+    ) -> Mapping[str, ObservedTopic]:
+        """Describe topics, with the explicit config of those in `configured`."""
+        cluster = self._cluster(servers)
+        found = await _reached(servers, cluster.topics.get(names))
+        existing = [name for name in configured if name in found]
+        configs = await _reached(servers, cluster.configs.get(existing))
+        for name, config in configs.items():
+            topic = found[name]
+            found[name] = ObservedTopic(
+                name, topic.id, topic.partitions, topic.replication_factor, config
+            )
+        return found
+
+    async def create(self, servers: str, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
+        """Create topics in one call and wait until the cluster shows them."""
+        cluster = self._cluster(servers)
+        wanted = [
+            NewTopic(
+                topic.name,
+                num_partitions=topic.partitions,
+                replication_factor=topic.replication_factor or -1,
+                config=dict(topic.config),
+            )
+            for topic in topics
+        ]
+        refused = await self._change(
+            servers, "create_topics",
+            lambda: cluster.admin.create_topics(wanted, request_timeout=WRITE_SECONDS),
+            tolerated=KafkaError.TOPIC_ALREADY_EXISTS,
+        )  # fmt: skip
+        expected = {topic.name for topic in topics} - set(refused)
+        deadline = time.monotonic() + VISIBLE_SECONDS
+        while time.monotonic() < deadline:
+            if expected <= set(await _reached(servers, cluster.topics.get(expected))):
+                break
+            await asyncio.sleep(0.05)
+        return refused
+
+    async def grow(self, servers: str, totals: Mapping[str, int]) -> Mapping[str, str]:
+        """Add partitions."""
+        cluster = self._cluster(servers)
+        wanted = [NewPartitions(name, total) for name, total in totals.items()]
+        return await self._change(
+            servers, "create_partitions",
+            lambda: cluster.admin.create_partitions(wanted, request_timeout=WRITE_SECONDS),
+        )  # fmt: skip
+
+    async def configure(
+        self, servers: str, changes: Mapping[str, ConfigChange]
+    ) -> Mapping[str, str]:
+        """Set keys and take keys back."""
+        cluster = self._cluster(servers)
+        resources = [_alteration(name, change) for name, change in changes.items()]
+
+        def call() -> dict[str, Future[Any]]:
+            futures = cluster.admin.incremental_alter_configs(
+                resources, request_timeout=WRITE_SECONDS
+            )
+            return {resource.name: future for resource, future in futures.items()}
+
+        return await self._change(servers, "alter_configs", call)
+
+    async def _change(
+        self,
+        servers: str,
+        name: str,
+        call: Callable[[], Mapping[str, Future[Any]]],
+        tolerated: int | None = None,
+    ) -> dict[str, str]:
+        answers = await _reached(servers, _settle(name, call()))
+        refused = {}
+        for topic, answer in answers.items():
+            if not isinstance(answer, KafkaError) or answer.code() == tolerated:
+                continue
+            if answer.code() in AWAY | DENIED:
+                raise _located(_classified(answer, topic), servers)
+            refused[topic] = answer.str()
+        return refused
+
+    def _cluster(self, servers: str) -> _Cluster:
+        cluster = self._clusters.get(servers) or _Cluster(servers)
+        self._clusters[servers] = cluster
+        self._clusters.move_to_end(servers)
+        if len(self._clusters) > CLUSTERS:
+            self._clusters.popitem(last=False)
+        return cluster
+
+
+def _alteration(name: str, change: ConfigChange) -> ConfigResource:
+    entries = [
+        ConfigEntry(
+            key,
+            value if value is not None else "",
+            incremental_operation=AlterConfigOpType.SET
+            if value is not None
+            else AlterConfigOpType.DELETE,
+        )
+        for key, value in change.items()
+    ]
+    return ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+
+
+async def _settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, Answer]:
+    """Await all futures of one call; a failure of one is its answer."""
+    results = await asyncio.gather(
+        *(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True
+    )
+    answers: dict[str, Answer] = {}
+    for name, result in zip(futures, results, strict=True):
+        if isinstance(result, KafkaException):
+            answers[name] = result.args[0]
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            answers[name] = result
+    failed = any(isinstance(a, KafkaError) for a in answers.values())
+    KAFKA_CALLS.labels(call=call, outcome="failed" if failed else "ok").inc()
+    return answers
+
+
+async def _reached(servers: str, call: Awaitable[T]) -> T:
+    """Say in a failure which cluster it is about."""
+    try:
+        return await call
+    except KafkaException as error:
+        raise _located(_classified(error.args[0], ""), servers) from error
+    except ReconcileError as error:
+        raise _located(error, servers) from error
+
+
+def _classified(error: KafkaError, subject: str) -> ReconcileError:
+    said = f"{subject}: {error.str()}" if subject else error.str()
+    if error.code() in DENIED:
+        return Stalled(Reason.KAFKA_DENIED, f"{said}: grant it to the operator's identity")
+    return Retryable(Reason.KAFKA_UNAVAILABLE, said)
+
+
+def _located(error: ReconcileError, servers: str) -> ReconcileError:
+    verb = "does not answer" if isinstance(error, Retryable) else "refuses"
+    return type(error)(error.reason, f"Kafka at {servers} {verb}: {error.message}")

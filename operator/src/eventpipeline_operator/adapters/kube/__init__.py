@@ -1,0 +1,1 @@
+"""Kubernetes as a runtime: records → manifests (pure), one server-side-apply client, watches."""

@@ -1,0 +1,213 @@
+"""The Runtime port on Kubernetes: renders records, writes what differs, answers from memory."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from eventpipeline_operator.adapters.kube.cache import Cache
+from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
+from eventpipeline_operator.adapters.kube.facts import Child, summarise
+from eventpipeline_operator.adapters.kube.manifests import job_name, render
+from eventpipeline_operator.adapters.kube.ownership import digest_wanted
+from eventpipeline_operator.adapters.kube.pods import secret_name
+from eventpipeline_operator.adapters.kube.resources import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    JOB,
+    OWNED,
+    POD,
+    SECRET,
+    SERVICE_ACCOUNT,
+    Json,
+    Ref,
+)
+from eventpipeline_operator.adapters.metrics import OBJECT_WRITES
+from eventpipeline_operator.api import names
+from eventpipeline_operator.api.observed import (
+    MigrationPhase,
+    MigrationState,
+    Problem,
+    WorkloadState,
+)
+from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.types import EventPipeline
+from eventpipeline_operator.desired.records import (
+    MigrationRecord,
+    SecretReference,
+    WorkloadRecord,
+)
+from eventpipeline_operator.errors import Retryable, Stalled, Waiting
+from eventpipeline_operator.reconcile.ports import Record
+
+log = structlog.get_logger()
+
+FIRST = frozenset({CONFIG_MAP.name, SECRET.name, SERVICE_ACCOUNT.name})
+PRUNED = tuple(kind.name for kind in OWNED)
+
+
+class KubeRuntime:
+    """Applies, prunes and observes children of pipelines."""
+
+    def __init__(self, client: KubeClient, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+        self._equal: dict[Ref, tuple[bytes, bytes]] = {}
+
+    async def apply(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
+        """Write what differs; configuration first, the rest at once."""
+        manifests = [manifest for record in records for manifest in render(pipeline, record)]
+        for early in (True, False):
+            wave = [m for m in manifests if (m["kind"] in FIRST) is early]
+            results = await asyncio.gather(
+                *(self._apply_one(pipeline, m) for m in wave), return_exceptions=True
+            )
+            for result in results:
+                if result is not None:
+                    raise result
+
+    async def prune(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
+        """Delete children that no record names and no pod uses any more."""
+        kept = {Ref.of(m) for record in records for m in render(pipeline, record)}
+        children = list(self._cache.of(pipeline.key))
+        used = {name for child in children for name in child.uses if self._keeps(child, kept)}
+        for child in children:
+            if child.ref in kept or child.ref.kind not in PRUNED or child.deleting:
+                continue
+            if child.owner_uid != pipeline.uid:
+                continue
+            if child.ref.kind in (SECRET.name, CONFIG_MAP.name) and child.ref.name in used:
+                continue
+            log.info("pruning", object=str(child.ref))
+            await self._delete(child)
+
+    def observe_workload(self, pipeline: EventPipeline, record: WorkloadRecord) -> WorkloadState:
+        """State of the Deployment and the first problem of its pods."""
+        child = self._cache.get(_ref(pipeline, DEPLOYMENT.name, record.name))
+        if child is None or child.rollout is None:
+            return WorkloadState(record.name)
+        rollout = child.rollout
+        return WorkloadState(
+            name=record.name,
+            wanted=rollout.wanted,
+            updated=rollout.updated,
+            available=rollout.available,
+            current=rollout.current and rollout.total == rollout.wanted,
+            problem=self._pod_problem(pipeline, record.name) or child.problem,
+        )
+
+    def observe_migration(self, pipeline: EventPipeline, record: MigrationRecord) -> MigrationState:
+        """State of the Job."""
+        child = self._cache.get(_job_ref(pipeline, record))
+        if child is None or child.deleting:
+            return MigrationState(MigrationPhase.ABSENT)
+        if child.succeeded:
+            return MigrationState(MigrationPhase.SUCCEEDED)
+        if child.failed:
+            return MigrationState(MigrationPhase.FAILED, child.problem)
+        problem = self._pod_problem(pipeline, record.workload.name)
+        return MigrationState(MigrationPhase.RUNNING, problem)
+
+    def observe_secret(
+        self, pipeline: EventPipeline, entry: str, source: str
+    ) -> SecretReference | None:
+        """The newest Secret of an entry that was rendered from the same source."""
+        found = [
+            child
+            for child in self._cache.of(pipeline.key, SECRET.name)
+            if child.secret and child.secret[:2] == (entry, source) and not child.deleting
+        ]
+        spec = next((s for s in pipeline.secrets if s.name == entry), None)
+        if not found or spec is None:
+            return None
+        newest = max(found, key=lambda child: (child.created, int(child.version)))
+        prefix = names.object_name(pipeline.key, entry, "")
+        return SecretReference(
+            entry=entry,
+            revision=newest.ref.name.removeprefix(prefix),
+            version=newest.secret[2] if newest.secret else "",
+            env=tuple(sorted(spec.env)),
+            files=tuple(sorted(spec.files)),
+        )
+
+    def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
+        """Name of the delivered Secret."""
+        return secret_name(pipeline.key, reference)
+
+    async def _apply_one(self, pipeline: EventPipeline, manifest: Json) -> None:
+        ref, wanted = Ref.of(manifest), digest_wanted(manifest)
+        child = self._cache.get(ref) or await self._fetch(ref)
+        if child:
+            _refuse_foreign(pipeline, child)
+            if child.owned == wanted or self._equal.get(ref) == (wanted, child.owned):
+                return
+            if ref.kind == JOB.name:  # its template cannot change
+                await self._delete(child)
+                raise Waiting(Reason.MIGRATION_RUNNING, f"{ref} is replaced")
+        try:
+            live = await self._client.apply(manifest)
+        except ApiError as error:
+            raise error.classified(str(ref)) from error
+        applied = summarise(live, ref.kind)
+        if applied.owned != wanted:  # the server writes some value in another form
+            self._equal[ref] = (wanted, applied.owned)
+        self._cache.put(applied)
+        result = "created" if child is None else "configured"
+        if child and child.version == applied.version:
+            result = "unchanged"
+        OBJECT_WRITES.labels(kind=ref.kind, result=result).inc()
+        log.info("applied", object=str(ref), result=result)
+
+    async def _fetch(self, ref: Ref) -> Child | None:
+        """What the watches do not know may still be there without our labels."""
+        try:
+            live = await self._client.get(ref)
+        except ApiError as error:
+            raise error.classified(str(ref)) from error
+        return summarise(live, ref.kind) if live else None
+
+    async def _delete(self, child: Child) -> None:
+        try:
+            await self._client.delete(child.ref, child.uid)
+        except ApiError as error:
+            raise error.classified(str(child.ref)) from error
+        OBJECT_WRITES.labels(kind=child.ref.kind, result="deleted").inc()
+
+    def _pod_problem(self, pipeline: EventPipeline, workload: str) -> Problem | None:
+        pods = sorted(
+            (c for c in self._cache.of(pipeline.key, POD.name) if c.workload == workload),
+            key=lambda child: child.created,
+            reverse=True,
+        )
+        return next((pod.problem for pod in pods if pod.problem and not pod.deleting), None)
+
+    @staticmethod
+    def _keeps(child: Child, kept: set[Ref]) -> bool:
+        """Pods use what they name; so do the Deployments and Jobs that stay."""
+        return child.ref.kind == POD.name or child.ref in kept
+
+
+def _refuse_foreign(pipeline: EventPipeline, child: Child) -> None:
+    if child.owner_uid == pipeline.uid or (
+        child.owner_uid is None and child.pipeline == pipeline.key
+    ):
+        if child.deleting:
+            raise Waiting(Reason.PROGRESSING, f"{child.ref} is being deleted")
+        return
+    if child.owner == f"{names.KIND} {pipeline.key.name}":
+        raise Retryable(
+            Reason.OBJECT_CONFLICT, f"{child.ref} of the deleted predecessor is being removed"
+        )
+    raise Stalled(
+        Reason.OBJECT_CONFLICT,
+        f"{child.ref} exists and belongs to {child.owner or 'nobody'}: it is not taken over; "
+        "rename the service or pipeline, or delete that object",
+    )
+
+
+def _ref(pipeline: EventPipeline, kind: str, name: str) -> Ref:
+    return Ref(kind, pipeline.key.namespace, names.object_name(pipeline.key, name))
+
+
+def _job_ref(pipeline: EventPipeline, record: MigrationRecord) -> Ref:
+    return Ref(JOB.name, pipeline.key.namespace, job_name(pipeline, record))

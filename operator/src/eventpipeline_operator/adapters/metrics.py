@@ -1,0 +1,40 @@
+"""Prometheus metrics of the operator, all in one table."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from eventpipeline_operator.api.types import Key
+
+PASSES = Histogram(
+    "eventpipeline_reconcile_duration_seconds",
+    "Duration of one pass over an object.",
+    ["outcome"],
+    buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 30, 60),
+)
+PROBLEMS = Counter(
+    "eventpipeline_reconcile_problems_total", "Conditions that turned not true, by reason.",
+    ["type", "reason"],
+)  # fmt: skip
+OBJECT_WRITES = Counter(
+    "eventpipeline_kubernetes_writes_total",
+    "Writes to Kubernetes. A result of unchanged was asked for and altered nothing.",
+    ["kind", "result"],
+)
+KAFKA_CALLS = Counter(
+    "eventpipeline_kafka_calls_total", "Admin calls to Kafka.", ["call", "outcome"]
+)
+VAULT_CALLS = Counter("eventpipeline_vault_calls_total", "Calls to Vault.", ["call", "outcome"])
+OLDEST = Gauge(
+    "eventpipeline_oldest_unreconciled_seconds", "How long the longest waiting object is due."
+)
+QUEUED = Gauge("eventpipeline_queue_length", "Objects that wait for a pass.")
+OBJECTS = Gauge("eventpipeline_objects", "EventPipelines that the operator knows.")
+LEADER = Gauge("eventpipeline_leader", "1 in the replica that works.")
+
+
+class PrometheusMetrics:
+    """The Metrics port."""
+
+    def reconciled(self, key: Key, seconds: float, reason: str) -> None:
+        """One pass has ended."""
+        del key  # a label per object would grow without bound
+        PASSES.labels(outcome=reason).observe(seconds)

@@ -1,0 +1,166 @@
+"""What brokers and runtimes report: the observed side, as neutral as the desired records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled
+
+
+class Fate(StrEnum):
+    """What becomes of a problem."""
+
+    WAIT = "wait"
+    RETRY = "retry"
+    STALL = "stall"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that keeps a condition from being true."""
+
+    reason: str
+    message: str
+    fate: Fate = Fate.WAIT
+
+    @classmethod
+    def of(cls, error: ReconcileError) -> "Problem":
+        """The problem that an expected failure is."""
+        fate = Fate.WAIT
+        if isinstance(error, Stalled):
+            fate = Fate.STALL
+        elif isinstance(error, Retryable):
+            fate = Fate.RETRY
+        return cls(error.reason, error.message, fate)
+
+
+@dataclass(frozen=True)
+class ObservedTopic:
+    """A topic as the broker describes it; config holds the keys that are set explicitly."""
+
+    name: str
+    id: str
+    partitions: int
+    replication_factor: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WorkloadState:
+    """How far a workload is; wanted counts processes of the newest revision."""
+
+    name: str
+    wanted: int = 0
+    updated: int = 0
+    available: int = 0
+    current: bool = False
+    problem: Problem | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Everything wanted is there, and nothing else is."""
+        return self.current and self.updated == self.available == self.wanted
+
+
+class MigrationPhase(StrEnum):
+    """How far a migration is."""
+
+    ABSENT = "Absent"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class MigrationState:
+    """A migration and, where it does not get on, why."""
+
+    phase: MigrationPhase
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class TopicItem:
+    """What status keeps about one topic."""
+
+    topic_name: str
+    id: str = ""
+    config_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TopicsObservation:
+    """Outcome of the topics step."""
+
+    desired: int = 0
+    ready: int = 0
+    exist: bool = False
+    verified: bool = False
+    items: tuple[TopicItem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class SecretItem:
+    """What status keeps about one secret."""
+
+    name: str
+    object_name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class SecretsObservation:
+    """Outcome of the secrets step."""
+
+    desired: int = 0
+    usable: bool = False
+    items: tuple[SecretItem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One service: its migration, its workloads."""
+
+    name: str
+    workloads: tuple[WorkloadState, ...] = ()
+    migration: MigrationState | None = None
+
+    @property
+    def ready(self) -> bool:
+        """The service runs as declared."""
+        migrated = self.migration is None or self.migration.phase is MigrationPhase.SUCCEEDED
+        return migrated and all(w.ready for w in self.workloads)
+
+
+@dataclass(frozen=True)
+class WorkloadsObservation:
+    """Outcome of the workloads step."""
+
+    desired: int = 0
+    evaluated: bool = False
+    services: tuple[ServiceState, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All that one pass saw."""
+
+    topics: TopicsObservation = field(default_factory=TopicsObservation)
+    secrets: SecretsObservation = field(default_factory=SecretsObservation)
+    workloads: WorkloadsObservation = field(default_factory=WorkloadsObservation)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Problems in the order of the steps."""
+        states = self.workloads.services
+        return (
+            *self.topics.problems,
+            *self.secrets.problems,
+            *self.workloads.problems,
+            *(s.migration.problem for s in states if s.migration and s.migration.problem),
+            *(w.problem for s in states for w in s.workloads if w.problem and not w.ready),
+        )

@@ -1,0 +1,49 @@
+"""Reasons of conditions and events: one vocabulary for both."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """PascalCase reasons; the value is what users see."""
+
+    SUCCEEDED = "Succeeded"
+    PROGRESSING = "Progressing"
+    SUSPENDED = "Suspended"
+    INVALID_SPEC = "InvalidSpec"
+    INTERNAL_ERROR = "InternalError"
+    KUBERNETES_UNAVAILABLE = "KubernetesUnavailable"
+
+    TOPICS_IN_SYNC = "TopicsInSync"
+    KAFKA_UNAVAILABLE = "KafkaUnavailable"
+    KAFKA_DENIED = "KafkaDenied"
+    TOPIC_REFUSED = "TopicRefused"
+    TOPIC_NAME_DENIED = "TopicNameDenied"
+    TOPIC_CONFLICT = "TopicConflict"
+    PARTITION_DECREASE = "PartitionDecreaseRefused"
+    REPLICATION_DIFFERS = "ReplicationFactorDiffers"
+    EXTERNAL_TOPIC_MISSING = "ExternalTopicMissing"
+
+    SECRETS_IN_SYNC = "SecretsInSync"
+    VAULT_UNAVAILABLE = "VaultUnavailable"
+    VAULT_SEALED = "VaultSealed"
+    VAULT_LOGIN_DENIED = "VaultLoginDenied"
+    VAULT_READ_DENIED = "VaultReadDenied"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
+    SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a password
+    SERVICE_ACCOUNT_MISSING = "ServiceAccountMissing"
+
+    WORKLOADS_AVAILABLE = "WorkloadsAvailable"
+    WAITING_FOR_TOPICS = "WaitingForTopics"
+    WAITING_FOR_SECRETS = "WaitingForSecrets"
+    MIGRATION_RUNNING = "MigrationRunning"
+    MIGRATION_FAILED = "MigrationFailed"
+    ROLLING_OUT = "RollingOut"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    CONTAINER_CRASHING = "ContainerCrashing"
+    CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    POD_UNSCHEDULABLE = "PodUnschedulable"
+    POD_NOT_READY = "PodNotReady"
+    PODS_REFUSED = "PodsRefused"
+    ROLLOUT_STUCK = "RolloutStuck"
+    OBJECT_CONFLICT = "ObjectConflict"
+    OBJECT_REFUSED = "ObjectRefused"

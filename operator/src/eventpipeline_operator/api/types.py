@@ -1,0 +1,198 @@
+"""Frozen types of the v1alpha1 spec: what parsing produces and everything after it reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class Key(NamedTuple):
+    """Namespace and name: the identity of a pipeline in queue, caches and logs."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class ProbeType(StrEnum):
+    """How the kubelet asks a container for its health."""
+
+    HTTP = "http"
+    TCP = "tcp"
+    EXEC = "exec"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """An entry of spec.topics."""
+
+    name: str
+    topic_name: str | None = None
+    external: str | None = None
+    partitions: int = 1
+    replication_factor: int | None = None
+    config: Mapping[str, str] = field(default_factory=dict)
+    shared_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Secret:
+    """An entry of spec.secrets: a kv v2 path and how its keys are delivered."""
+
+    name: str
+    mount: str
+    path: str
+    version: int | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How a container is asked for its health."""
+
+    type: ProbeType = ProbeType.HTTP
+    liveness_path: str = "/livez"
+    readiness_path: str = "/readyz"
+    port: int | None = None
+    command: tuple[str, ...] = ()
+    startup_seconds: int = 120
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume and its mount; source is passed through to the runtime."""
+
+    name: str
+    mount_path: str
+    source: Mapping[str, Any]
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What only a scheduler reads; passed through to the runtime."""
+
+    service_account_name: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    affinity: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
+    pod_template: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """What services and workers have in common."""
+
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    config: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    produces: tuple[str, ...] = ()
+    consumes: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    consumer_group: str | None = None
+    replicas: int | None = None
+    probes: Probes = field(default_factory=Probes)
+    placement: Placement = field(default_factory=Placement)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Bounds for scaling a worker by lag."""
+
+    max: int
+    min: int = 1
+    drain_seconds: int = 30
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A background process of a service's image."""
+
+    name: str
+    container: Container
+    image: str | None = None
+    scale: Scale | None = None
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A job that must succeed before a new image serves."""
+
+    image: str | None = None
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    secrets: tuple[str, ...] | None = None
+    timeout_seconds: int = 600
+
+
+@dataclass(frozen=True)
+class Service:
+    """An entry of spec.services."""
+
+    name: str
+    image: str
+    container: Container
+    port: int | None = None
+    paths: tuple[str, ...] = ()
+    migrate: Migration | None = None
+    workers: tuple[Worker, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vault:
+    """Where Vault is and as whom the pipeline logs in."""
+
+    address: str
+    role: str
+    service_account: str
+    mount: str = "kubernetes"
+    audiences: tuple[str, ...] = ("vault",)
+    namespace: str | None = None
+    ca_secret: str | None = None
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """Where spans go."""
+
+    endpoint: str
+    exporter: str = "zipkin"
+    sample_ratio: float = 1.0
+
+
+@dataclass(frozen=True)
+class Ingress:
+    """How the pipeline is reached from outside."""
+
+    host: str
+    class_name: str | None = None
+    tls_secret: str | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EventPipeline:
+    """One object, parsed and defaulted."""
+
+    key: Key
+    uid: str
+    generation: int
+    bootstrap_servers: str
+    suspend: bool = False
+    deleting: bool = False
+    vault: Vault | None = None
+    tracing: Tracing | None = None
+    ingress: Ingress | None = None
+    config: Mapping[str, str] = field(default_factory=dict)
+    topics: tuple[Topic, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    services: tuple[Service, ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Pure: spec → runtime-neutral records of what should be."""

@@ -1,0 +1,65 @@
+"""spec.secrets and what Vault holds → delivered secrets with their revisions."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.types import EventPipeline, Secret
+from eventpipeline_operator.desired.records import SecretRecord
+from eventpipeline_operator.desired.templates import TemplateError, render
+from eventpipeline_operator.errors import Stalled
+
+REVISION_LENGTH = 12
+
+
+def build_secret(
+    pipeline: EventPipeline, secret: Secret, values: Mapping[str, Any], version: str, key: bytes
+) -> SecretRecord:
+    """Fill in the templates of one entry; Stalled when a key is missing."""
+    texts = {name: _text(value) for name, value in values.items()}
+    env = _rendered(secret.env, texts, f"spec.secrets[{secret.name}].env")
+    files = _rendered(secret.files, texts, f"spec.secrets[{secret.name}].files")
+    content = json.dumps([str(pipeline.key), secret.name, env, files], sort_keys=True)
+    return SecretRecord(
+        entry=secret.name,
+        revision=hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:REVISION_LENGTH],
+        source=source_of(pipeline, secret),
+        version=version,
+        env=env,
+        files=files,
+    )
+
+
+def source_of(pipeline: EventPipeline, secret: Secret) -> str:
+    """Fingerprint of where an entry comes from and how it is rendered, without any value.
+
+    A delivered secret with the same fingerprint may stand in while Vault is away.
+    """
+    vault = pipeline.vault
+    parts = [
+        vault and [vault.address, vault.namespace],
+        secret.mount,
+        secret.path,
+        secret.version,
+        dict(secret.env),
+        dict(secret.files),
+    ]
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:REVISION_LENGTH]
+
+
+def _rendered(templates: Mapping[str, str], values: Mapping[str, str], path: str) -> dict[str, str]:
+    rendered = {}
+    for name, template in templates.items():
+        try:
+            rendered[name] = render(template, values)
+        except TemplateError as error:
+            raise Stalled(Reason.SECRET_KEY_MISSING, f"{path}.{name}: {error}") from error
+    return rendered
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,99 @@
+"""spec.services → workloads and migrations, given the delivered secrets."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from eventpipeline_operator.api import names
+from eventpipeline_operator.api.types import Container, EventPipeline, Service, Worker
+from eventpipeline_operator.desired.environment import build_environment
+from eventpipeline_operator.desired.records import (
+    MigrationRecord,
+    SecretReference,
+    WorkloadRecord,
+)
+
+Delivered = Mapping[str, SecretReference]
+
+
+def build_workloads(
+    pipeline: EventPipeline, service: Service, delivered: Delivered
+) -> tuple[WorkloadRecord, ...]:
+    """The API (where the service has a port) and the workers of one service."""
+    workloads = [_worker(pipeline, service, worker, delivered) for worker in service.workers]
+    if service.port:
+        workloads.insert(0, _api(pipeline, service, delivered))
+    return tuple(workloads)
+
+
+def build_migration(
+    pipeline: EventPipeline, service: Service, delivered: Delivered
+) -> MigrationRecord | None:
+    """The migration of one service; its revision follows image and command alone."""
+    migrate = service.migrate
+    if migrate is None:
+        return None
+    image = migrate.image or service.image
+    command = json.dumps([image, migrate.command, migrate.args])
+    secrets = service.container.secrets if migrate.secrets is None else migrate.secrets
+    env = build_environment(pipeline, service, names.MIGRATE_WORKER, service.container)
+    return MigrationRecord(
+        name=names.workload_name(service.name, names.MIGRATE_WORKER),
+        service=service.name,
+        revision=hashlib.sha256(command.encode()).hexdigest()[:8],
+        timeout_seconds=migrate.timeout_seconds,
+        workload=WorkloadRecord(
+            name=names.workload_name(service.name, names.MIGRATE_WORKER),
+            service=service.name,
+            worker=names.MIGRATE_WORKER,
+            image=image,
+            command=migrate.command,
+            args=migrate.args,
+            env=env,
+            secrets=_references(secrets, delivered),
+            placement=replace(service.container.placement, pod_template={}),
+        ),
+    )
+
+
+def _api(pipeline: EventPipeline, service: Service, delivered: Delivered) -> WorkloadRecord:
+    record = _workload(pipeline, service, None, service.container, delivered)
+    return replace(record, port=service.port, replicas=service.container.replicas)
+
+
+def _worker(
+    pipeline: EventPipeline, service: Service, worker: Worker, delivered: Delivered
+) -> WorkloadRecord:
+    record = _workload(pipeline, service, worker.name, worker.container, delivered)
+    return replace(
+        record,
+        image=worker.image or service.image,
+        metrics_port=names.METRICS_PORT,
+        replicas=worker.scale.min if worker.scale else worker.container.replicas,
+    )
+
+
+def _workload(
+    pipeline: EventPipeline,
+    service: Service,
+    worker: str | None,
+    container: Container,
+    delivered: Delivered,
+) -> WorkloadRecord:
+    return WorkloadRecord(
+        name=names.workload_name(service.name, worker),
+        service=service.name,
+        worker=worker,
+        image=service.image,
+        command=container.command,
+        args=container.args,
+        env=build_environment(pipeline, service, worker, container),
+        secrets=_references(container.secrets, delivered),
+        probes=container.probes,
+        placement=container.placement,
+    )
+
+
+def _references(entries: Iterable[str], delivered: Delivered) -> tuple[SecretReference, ...]:
+    return tuple(delivered[entry] for entry in entries)

@@ -1,0 +1,22 @@
+"""kopf's settings: it watches, and does nothing else."""
+
+from typing import Any
+
+import kopf
+
+
+@kopf.on.startup()
+async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    """Time limits against silent watches; no annotations, no events, no peering of kopf's own."""
+    settings.watching.server_timeout, settings.watching.client_timeout = 300, 310
+    settings.watching.connect_timeout, settings.watching.reconnect_backoff = 30, 1.0
+    settings.watching.inactivity_timeout = 70
+    settings.watching.chunk_size = 250
+    settings.queueing.worker_limit = None
+    settings.queueing.idle_timeout = 2
+    settings.networking.request_timeout, settings.networking.connect_timeout = 30, 10
+    settings.networking.enforce_retry_after = True
+    settings.posting.enabled = False
+    settings.posting.loggers = False
+    settings.peering.standalone = True
+    settings.process.ultimate_exiting_timeout = 25

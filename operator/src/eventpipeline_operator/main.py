@@ -1,0 +1,186 @@
+"""Wiring: config → adapters → reconciler → queue → kopf; nothing else."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+import kopf
+import structlog
+from aiohttp import web
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from eventpipeline_operator.adapters.kafka import KafkaAdmin
+from eventpipeline_operator.adapters.kube.cache import Cache
+from eventpipeline_operator.adapters.kube.client import KubeClient
+from eventpipeline_operator.adapters.kube.lease import Lease
+from eventpipeline_operator.adapters.kube.runtime import KubeRuntime
+from eventpipeline_operator.adapters.kube.status import KubeStatus
+from eventpipeline_operator.adapters.kube.tokens import KubeTokens, load_signing_key
+from eventpipeline_operator.adapters.kube.watch import Watcher
+from eventpipeline_operator.adapters.metrics import OBJECTS, OLDEST, QUEUED, PrometheusMetrics
+from eventpipeline_operator.adapters.vault import VaultAdapter
+from eventpipeline_operator.config import Config, ConfigError
+from eventpipeline_operator.handlers import pipeline, startup
+from eventpipeline_operator.handlers.probes import Health, build_app
+from eventpipeline_operator.reconcile.inbox import Inbox
+from eventpipeline_operator.reconcile.pipeline import Reconciler, Settings
+from eventpipeline_operator.reconcile.ports import Ports
+from eventpipeline_operator.reconcile.queue import Queue, Wake
+
+HANDLERS = (pipeline, startup)  # importing them registers them with kopf
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Run until told to stop."""
+    try:
+        config = Config.from_env(os.environ)
+    except ConfigError as error:
+        sys.exit(f"configuration: {error}")
+    configure_logs(config.log_level)
+    asyncio.run(run(config))
+
+
+def configure_logs(level: str) -> None:
+    """JSON lines on stdout, ours and the libraries' alike."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+async def run(config: Config) -> None:
+    """Lead, then work; stop at a signal or when any part fails."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with ApiClient(await kube_configuration()) as api:
+        client = KubeClient(api)
+        lease = Lease(client, config.namespace, config.identity)
+        health = Health(oldest=lambda: 0.0, stuck_seconds=config.stuck_seconds)
+        server = await serve(health, config.port)
+        health.ready = True
+        try:
+            await until_stopped(stop, work(config, client, lease, health, stop))
+        finally:
+            if config.leader_election:
+                await lease.release()
+            await server.cleanup()
+
+
+async def kube_configuration() -> Configuration:
+    """In-cluster where there is one, else the current kubeconfig."""
+    configuration = Configuration()
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    else:
+        await kube_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    return configuration
+
+
+async def work(
+    config: Config, client: KubeClient, lease: Lease, health: Health, stop: asyncio.Event
+) -> None:
+    """Everything that only the leader does."""
+    if config.leader_election:
+        await lease.acquire()
+    cache = Cache(lambda key: queue.add(key, Wake.CHILD))
+    tokens = KubeTokens(client)
+    reconciler = Reconciler(
+        Ports(
+            kafka=KafkaAdmin(),
+            vault=VaultAdapter(tokens.token, tokens.authority),
+            runtime=KubeRuntime(client, cache),
+            status=KubeStatus(client, config.identity),
+            metrics=PrometheusMetrics(),
+        ),
+        Settings(
+            signing_key=await load_signing_key(client, config.namespace),
+            grants=config.topic_grants,
+            trust_seconds=config.resync_seconds / 2,
+        ),
+    )
+    inbox = Inbox(reconciler)
+    queue = Queue(
+        inbox.run_pass, concurrency=config.concurrency, resync_seconds=config.resync_seconds
+    )
+    health.oldest = queue.oldest
+    QUEUED.set_function(lambda: len(queue))
+    OBJECTS.set_function(lambda: len(inbox))
+    watcher = Watcher(client, cache, config.watch_namespaces)
+    memo = kopf.Memo(deliver=lambda kind, body: inbox.deliver(queue, kind, body))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watcher.run())
+        if config.leader_election:
+            group.create_task(lease.keep())
+        await watcher.synced.wait()
+        log.info("children known")
+        group.create_task(queue.run())
+        group.create_task(report_age(queue))
+        group.create_task(run_kopf(config, memo, stop))
+
+
+async def run_kopf(config: Config, memo: kopf.Memo, stop: asyncio.Event) -> None:
+    """Kopf's reactor; when it ends (it has its own signal handlers), everything ends."""
+    await kopf.operator(
+        clusterwide=not config.watch_namespaces,
+        namespaces=config.watch_namespaces,
+        standalone=True,
+        memo=memo,
+        stop_flag=stop,
+    )
+    stop.set()
+
+
+async def report_age(queue: Queue) -> None:
+    """Keep the gauge of the oldest unreconciled object true."""
+    while True:
+        OLDEST.set(queue.oldest())
+        await asyncio.sleep(1)
+
+
+async def serve(health: Health, port: int) -> web.AppRunner:
+    """Start the probes' server."""
+    runner = web.AppRunner(build_app(health), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, port=port).start()
+    return runner
+
+
+async def until_stopped(stop: asyncio.Event, job: Coroutine[Any, Any, None]) -> None:
+    """Run a job until it fails or until the stop event."""
+    task = asyncio.create_task(job)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return
+    await task

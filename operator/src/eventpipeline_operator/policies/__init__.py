@@ -1,0 +1,1 @@
+"""Pure: what was observed → conditions, and what is allowed."""

@@ -1,0 +1,78 @@
+"""Between delivery and queue: the latest body of each object, and whether it is worth a pass."""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from eventpipeline_operator.api.types import Key
+from eventpipeline_operator.reconcile.finalize import finalize_pipeline
+from eventpipeline_operator.reconcile.pipeline import Reconciler
+from eventpipeline_operator.reconcile.queue import Outcome, Queue, Wake
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A body at rest; compressed, because thousands of them are kept."""
+
+    uid: str
+    fingerprint: tuple[Any, ...]
+    packed: bytes
+
+
+class Inbox:
+    """Takes deliveries in and runs passes over the newest bodies."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+        self._kept: dict[Key, _Kept] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def deliver(self, queue: Queue, kind: str | None, body: Body) -> None:
+        """An object was seen (kind None), changed or deleted."""
+        meta = body["metadata"]
+        key = Key(meta["namespace"], meta["name"])
+        if kind == "DELETED":
+            self._drop(queue, key, body)
+            return
+        before = self._kept.get(key)
+        kept = _keep(body)
+        self._kept[key] = kept
+        if before is None or before.fingerprint != kept.fingerprint:
+            if before and before.uid != kept.uid:
+                self._reconciler.forget(before.uid)
+            queue.add(key, Wake.CHANGE)
+
+    async def run_pass(self, key: Key, wake: Wake) -> Outcome:
+        """The queue's handler."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return Outcome.GONE
+        body = json.loads(zlib.decompress(kept.packed))
+        with structlog.contextvars.bound_contextvars(
+            pipeline=str(key), generation=body["metadata"]["generation"]
+        ):
+            return await self._reconciler.reconcile(body, wake)
+
+    def _drop(self, queue: Queue, key: Key, body: Body) -> None:
+        kept = self._kept.get(key)
+        if kept and kept.uid == body["metadata"]["uid"]:
+            del self._kept[key]
+            queue.remove(key)
+            self._reconciler.forget(kept.uid)
+            finalize_pipeline(body)
+
+
+def _keep(body: Body) -> _Kept:
+    meta = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
+    slim = {"metadata": meta, "spec": body["spec"], "status": body.get("status") or {}}
+    # Our own status writes come back as deliveries: they are no news.
+    fingerprint = (meta["uid"], meta["generation"], meta.get("deletionTimestamp"))
+    return _Kept(meta["uid"], fingerprint, zlib.compress(json.dumps(slim).encode(), 1))

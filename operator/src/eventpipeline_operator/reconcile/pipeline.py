@@ -1,0 +1,198 @@
+"""One pass over one object: the steps in order, then one status.
+
+Serves create, update, resume, drift and timer alike. Steps report what they saw; only policies/
+turns that into conditions.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from eventpipeline_operator.api.conditions import Condition, ConditionType, Status
+from eventpipeline_operator.api.observed import (
+    Fate,
+    Observation,
+    Problem,
+    SecretsObservation,
+    TopicsObservation,
+    WorkloadsObservation,
+)
+from eventpipeline_operator.api.parsing import parse
+from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.types import EventPipeline
+from eventpipeline_operator.api.validation import validate
+from eventpipeline_operator.errors import Stalled
+from eventpipeline_operator.policies import conditions as policy
+from eventpipeline_operator.policies.grants import Grants
+from eventpipeline_operator.policies.readiness import evaluate_steps
+from eventpipeline_operator.reconcile.ports import Ports
+from eventpipeline_operator.reconcile.queue import Outcome, Wake
+from eventpipeline_operator.reconcile.secrets import Delivered, reconcile_secrets, still_delivered
+from eventpipeline_operator.reconcile.topics import reconcile_topics
+from eventpipeline_operator.reconcile.workloads import reconcile_workloads
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Memory:
+    """What a pass leaves to the next one; lost on restart without harm."""
+
+    status: Mapping[str, Any]
+    generation: int = 0
+    verified_at: float = float("-inf")
+    topics: TopicsObservation = field(default_factory=TopicsObservation)
+    secrets: SecretsObservation = field(default_factory=SecretsObservation)
+    delivered: Delivered = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the installer decides about reconciling."""
+
+    signing_key: bytes = field(repr=False)
+    grants: Grants = field(default_factory=dict)
+    trust_seconds: float = 60.0
+
+
+def utc_now() -> str:
+    """Wall clock as Kubernetes writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Reconciler:
+    """Runs passes; holds per-object memory and nothing else."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], str] = utc_now,
+    ) -> None:
+        self._ports = ports
+        self._settings = settings
+        self._clock = clock
+        self._now = now
+        self._memories: dict[str, Memory] = {}
+
+    async def reconcile(self, body: Mapping[str, Any], wake: Wake) -> Outcome:
+        """One pass; never raises for what is the object's or a server's fault."""
+        started = self._clock()
+        try:
+            pipeline = parse(body)
+        except Stalled as error:
+            log.warning("object not understood", reason=error.reason, message=error.message)
+            return Outcome.STALLED
+        if pipeline.deleting:
+            return Outcome.DONE
+        memory = self._memories.setdefault(pipeline.uid, Memory(pipeline.status))
+        refusal = self._refusal(pipeline)
+        if refusal:
+            status = policy.build_refusal(pipeline, memory.status, refusal, self._now())
+            await self._publish(pipeline, memory, status, (refusal,))
+            outcome = Outcome.STALLED if refusal.status is Status.FALSE else Outcome.DONE
+        else:
+            outcome = await self._run_steps(pipeline, memory, wake)
+        self._ports.metrics.reconciled(pipeline.key, self._clock() - started, outcome.name.lower())
+        return outcome
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._memories.pop(uid, None)
+
+    @staticmethod
+    def _refusal(pipeline: EventPipeline) -> Condition | None:
+        complaints = validate(pipeline)
+        if complaints:
+            return Condition(
+                ConditionType.READY, Status.FALSE, Reason.INVALID_SPEC, "; ".join(complaints)
+            )
+        if pipeline.suspend:
+            return Condition(
+                ConditionType.READY,
+                Status.UNKNOWN,
+                Reason.SUSPENDED,
+                "spec.suspend is true: nothing is changed until it is set to false",
+            )
+        return None
+
+    async def _run_steps(self, pipeline: EventPipeline, memory: Memory, wake: Wake) -> Outcome:
+        if not self._still_verified(pipeline, memory, wake):
+            await self._verify(pipeline, memory)
+        workloads = await self._workloads(pipeline, memory)
+        observation = Observation(memory.topics, memory.secrets, workloads)
+        steps = evaluate_steps(observation)
+        conditions = policy.summarise(steps, observation.problems)
+        status = policy.build_status(pipeline, memory.status, observation, conditions, self._now())
+        await self._publish(pipeline, memory, status, conditions)
+        return _outcome(observation.problems)
+
+    def _still_verified(self, pipeline: EventPipeline, memory: Memory, wake: Wake) -> bool:
+        """A child's change says nothing about Kafka and Vault: they are not asked again."""
+        return (
+            wake is Wake.CHILD
+            and memory.generation == pipeline.generation
+            and self._clock() - memory.verified_at < self._settings.trust_seconds
+            and still_delivered(pipeline, self._ports.runtime, memory.delivered)
+        )
+
+    async def _verify(self, pipeline: EventPipeline, memory: Memory) -> None:
+        ports, settings = self._ports, self._settings
+        memory.verified_at = float("-inf")
+        memory.topics = await reconcile_topics(pipeline, ports.kafka, settings.grants)
+        if self._waiting_for_topics(pipeline, memory):
+            waiting = Problem(Reason.WAITING_FOR_TOPICS, "secrets wait for the topics")
+            desired = len(pipeline.secrets)
+            memory.secrets = SecretsObservation(desired=desired, problems=(waiting,))
+            memory.delivered = {}
+            return
+        memory.secrets, memory.delivered = await reconcile_secrets(
+            pipeline, ports.vault, ports.runtime, settings.signing_key
+        )
+        if not memory.topics.problems and not memory.secrets.problems:
+            memory.verified_at, memory.generation = self._clock(), pipeline.generation
+
+    async def _workloads(self, pipeline: EventPipeline, memory: Memory) -> WorkloadsObservation:
+        waiting = None
+        if self._waiting_for_topics(pipeline, memory):
+            waiting = Problem(Reason.WAITING_FOR_TOPICS, "workloads wait for the topics")
+        elif not memory.secrets.usable:
+            waiting = Problem(Reason.WAITING_FOR_SECRETS, "workloads wait for the secrets")
+        if waiting:
+            return WorkloadsObservation(desired=len(pipeline.services), problems=(waiting,))
+        return await reconcile_workloads(pipeline, self._ports.runtime, memory.delivered)
+
+    @staticmethod
+    def _waiting_for_topics(pipeline: EventPipeline, memory: Memory) -> bool:
+        """Topics once seen for this generation need not be seen again to keep workloads alive."""
+        seen = (memory.status.get("topics") or {}).get("verifiedGeneration")
+        unreachable = not memory.topics.verified and seen == pipeline.generation
+        return not memory.topics.exist and not unreachable
+
+    async def _publish(
+        self,
+        pipeline: EventPipeline,
+        memory: Memory,
+        status: Mapping[str, Any],
+        conditions: tuple[Condition, ...],
+    ) -> None:
+        if status == memory.status:
+            return
+        changed = policy.changed(memory.status, conditions)
+        await self._ports.status.write_status(pipeline, status)
+        memory.status = status
+        for condition in changed:
+            log.info("condition", **{k: str(v) for k, v in vars(condition).items()})
+            await self._ports.status.emit_event(pipeline, condition)
+
+
+def _outcome(problems: tuple[Problem, ...]) -> Outcome:
+    fates = {p.fate for p in problems}
+    if Fate.RETRY in fates:
+        return Outcome.RETRY
+    return Outcome.STALLED if Fate.STALL in fates else Outcome.DONE

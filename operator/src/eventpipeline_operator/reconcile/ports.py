@@ -1,0 +1,130 @@
+"""What the steps need from the world, as protocols; adapters/ fulfils them, tests fake them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from eventpipeline_operator.api.conditions import Condition
+from eventpipeline_operator.api.observed import MigrationState, ObservedTopic, WorkloadState
+from eventpipeline_operator.api.types import EventPipeline, Key, Vault
+from eventpipeline_operator.desired.records import (
+    MigrationRecord,
+    RouteRecord,
+    SecretRecord,
+    SecretReference,
+    TopicRecord,
+    WorkloadRecord,
+)
+from eventpipeline_operator.desired.topic_plan import ConfigChange
+
+Record = SecretRecord | SecretReference | WorkloadRecord | MigrationRecord | RouteRecord
+
+
+class Kafka(Protocol):
+    """Administration of one or more clusters, each named by its bootstrap servers.
+
+    Unreachable or refusing clusters raise Retryable; a refusal of a single topic is returned by
+    its name with the broker's words.
+    """
+
+    async def describe(
+        self, servers: str, names: Collection[str], configured: Collection[str]
+    ) -> Mapping[str, ObservedTopic]:
+        """Describe topics; those that do not exist are left out. Config only of `configured`."""
+        ...
+
+    async def create(self, servers: str, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
+        """Create topics; one that exists already is no refusal."""
+        ...
+
+    async def grow(self, servers: str, totals: Mapping[str, int]) -> Mapping[str, str]:
+        """Raise the number of partitions to a total."""
+        ...
+
+    async def configure(
+        self, servers: str, changes: Mapping[str, ConfigChange]
+    ) -> Mapping[str, str]:
+        """Set keys; None takes one back to its default."""
+        ...
+
+
+@dataclass(frozen=True)
+class KvValue:
+    """One version of a kv secret."""
+
+    values: Mapping[str, Any]
+    version: str
+
+    def __repr__(self) -> str:
+        return f"KvValue(version={self.version})"
+
+
+class VaultReader(Protocol):
+    """Reads secrets as the pipeline's own ServiceAccount."""
+
+    async def read_kv(
+        self, namespace: str, vault: Vault, mount: str, path: str, version: int | None
+    ) -> KvValue:
+        """Read a kv v2 secret; Retryable while Vault is away, Stalled when it refuses."""
+        ...
+
+
+class Runtime(Protocol):
+    """Where workloads run."""
+
+    async def apply(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
+        """Make the records true; what is as wanted is not written."""
+        ...
+
+    async def prune(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
+        """Remove what the pipeline owns and no record names, unless something still uses it."""
+        ...
+
+    def observe_workload(self, pipeline: EventPipeline, record: WorkloadRecord) -> WorkloadState:
+        """How far a workload is."""
+        ...
+
+    def observe_migration(self, pipeline: EventPipeline, record: MigrationRecord) -> MigrationState:
+        """How far a migration is."""
+        ...
+
+    def observe_secret(
+        self, pipeline: EventPipeline, entry: str, source: str
+    ) -> SecretReference | None:
+        """The newest delivered secret of an entry that came from the same source."""
+        ...
+
+    def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
+        """What the runtime calls a delivered secret."""
+        ...
+
+
+class StatusWriter(Protocol):
+    """Writes what users see."""
+
+    async def write_status(self, pipeline: EventPipeline, status: Mapping[str, Any]) -> None:
+        """Replace the status."""
+        ...
+
+    async def emit_event(self, pipeline: EventPipeline, condition: Condition) -> None:
+        """Tell of a changed condition."""
+        ...
+
+
+class Metrics(Protocol):
+    """Counts what the reconciler does."""
+
+    def reconciled(self, key: Key, seconds: float, reason: str) -> None:
+        """One pass has ended; reason is that of Ready."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """All of them."""
+
+    kafka: Kafka
+    vault: VaultReader
+    runtime: Runtime
+    status: StatusWriter
+    metrics: Metrics

@@ -1,0 +1,127 @@
+"""Step 1: every topic exists and is configured as declared."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+
+from eventpipeline_operator.api.observed import (
+    Fate,
+    ObservedTopic,
+    Problem,
+    TopicItem,
+    TopicsObservation,
+)
+from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.types import EventPipeline
+from eventpipeline_operator.desired.records import TopicRecord
+from eventpipeline_operator.desired.topic_plan import TopicPlan, plan_topics
+from eventpipeline_operator.desired.topics import build_topics
+from eventpipeline_operator.errors import ReconcileError
+from eventpipeline_operator.policies.grants import Grants, evaluate_grants
+from eventpipeline_operator.reconcile.ports import Kafka
+
+log = structlog.get_logger()
+
+
+async def reconcile_topics(
+    pipeline: EventPipeline, kafka: Kafka, grants: Grants
+) -> TopicsObservation:
+    """Create, grow and configure what differs; report what cannot be."""
+    records = build_topics(pipeline)
+    declared = len(pipeline.topics)
+    managed = _managed_keys(pipeline)
+    denied = evaluate_grants(pipeline, grants)
+    if denied:
+        return TopicsObservation(desired=declared, problems=denied, items=_known(pipeline))
+    try:
+        observed = await _observe(pipeline, kafka, records, managed)
+        plan = plan_topics(records, observed, managed)
+        refused: Mapping[str, str] = {}
+        if plan.changes:
+            refused = await _execute(pipeline, kafka, plan)
+            observed = await _observe(pipeline, kafka, records, managed)
+            plan = plan_topics(records, observed, managed)
+    except ReconcileError as error:
+        return TopicsObservation(
+            desired=declared, problems=(Problem.of(error),), items=_known(pipeline)
+        )
+    items = _items(records, observed, managed)
+    return _observation(records, observed, plan, refused, items)
+
+
+async def _observe(
+    pipeline: EventPipeline,
+    kafka: Kafka,
+    records: Sequence[TopicRecord],
+    managed: Mapping[str, Iterable[str]],
+) -> Mapping[str, ObservedTopic]:
+    configured = [r.name for r in records if not r.external and (r.config or managed.get(r.name))]
+    return await kafka.describe(pipeline.bootstrap_servers, [r.name for r in records], configured)
+
+
+async def _execute(pipeline: EventPipeline, kafka: Kafka, plan: TopicPlan) -> dict[str, str]:
+    servers = pipeline.bootstrap_servers
+    refused: dict[str, str] = {}
+    if plan.create:
+        log.info("creating topics", topics=[r.name for r in plan.create][:20])
+        refused.update(await kafka.create(servers, plan.create))
+    if plan.grow:
+        log.info("adding partitions", totals=dict(plan.grow))
+        refused.update(await kafka.grow(servers, plan.grow))
+    if plan.configure:
+        log.info("configuring topics", changes={n: dict(c) for n, c in plan.configure.items()})
+        refused.update(await kafka.configure(servers, plan.configure))
+    return refused
+
+
+def _observation(
+    records: Sequence[TopicRecord],
+    observed: Mapping[str, ObservedTopic],
+    plan: TopicPlan,
+    refused: Mapping[str, str],
+    items: tuple[TopicItem, ...],
+) -> TopicsObservation:
+    problems = dict(plan.problems)
+    declared = [r for r in records if not r.dead_letters_of]
+    for name, words in refused.items():
+        problems[name] = Problem(
+            Reason.TOPIC_REFUSED, f"Kafka refuses topic {name}: {words}", Fate.STALL
+        )
+    pending = {r.name for r in plan.create} | set(plan.grow) | set(plan.configure)
+    for name in sorted(pending - set(problems)):
+        problems[name] = Problem(
+            Reason.PROGRESSING, f"Kafka does not show the change of topic {name} yet", Fate.RETRY
+        )
+    return TopicsObservation(
+        desired=len(declared),
+        ready=sum(1 for r in declared if r.name not in problems),
+        exist=all(r.name in observed for r in records),
+        verified=True,
+        items=items,
+        problems=tuple(problems.values()),
+    )
+
+
+def _items(
+    records: Sequence[TopicRecord],
+    observed: Mapping[str, ObservedTopic],
+    managed: Mapping[str, Iterable[str]],
+) -> tuple[TopicItem, ...]:
+    items = []
+    for record in records:
+        live = observed.get(record.name)
+        if live and not record.external:
+            left = {k for k in managed.get(record.name, ()) if k in live.config}
+            items.append(TopicItem(record.name, live.id, tuple(sorted(left | set(record.config)))))
+    return tuple(items)
+
+
+def _known(pipeline: EventPipeline) -> tuple[TopicItem, ...]:
+    items = (pipeline.status.get("topics") or {}).get("items") or ()
+    return tuple(
+        TopicItem(i["topicName"], i.get("id", ""), tuple(i.get("configKeys") or ())) for i in items
+    )
+
+
+def _managed_keys(pipeline: EventPipeline) -> dict[str, tuple[str, ...]]:
+    return {item.topic_name: item.config_keys for item in _known(pipeline)}

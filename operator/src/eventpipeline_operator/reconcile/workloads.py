@@ -1,0 +1,88 @@
+"""Steps 3 and 4: migrations succeed, then workloads roll out; then what is left over goes."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from eventpipeline_operator.api.observed import (
+    MigrationPhase,
+    Problem,
+    ServiceState,
+    WorkloadsObservation,
+)
+from eventpipeline_operator.api.types import EventPipeline, Service
+from eventpipeline_operator.desired.records import MigrationRecord, WorkloadRecord
+from eventpipeline_operator.desired.routes import build_route
+from eventpipeline_operator.desired.workloads import Delivered, build_migration, build_workloads
+from eventpipeline_operator.errors import ReconcileError
+from eventpipeline_operator.reconcile.ports import Record, Runtime
+
+
+@dataclass(frozen=True)
+class _Desired:
+    """Records of one service."""
+
+    service: Service
+    migration: MigrationRecord | None
+    workloads: tuple[WorkloadRecord, ...]
+
+    @property
+    def records(self) -> list[Record]:
+        return [*([self.migration] if self.migration else []), *self.workloads]
+
+
+async def reconcile_workloads(
+    pipeline: EventPipeline, runtime: Runtime, delivered: Delivered
+) -> WorkloadsObservation:
+    """Apply each service (its migration first), the route, and prune."""
+    wanted = [
+        _Desired(
+            s, build_migration(pipeline, s, delivered), build_workloads(pipeline, s, delivered)
+        )
+        for s in pipeline.services
+    ]
+    route = build_route(pipeline)
+    services = await asyncio.gather(*(_reconcile_service(pipeline, runtime, w) for w in wanted))
+    problems = [problem for _, problem in services]
+    problems.append(await _attempt(runtime.apply(pipeline, [route] if route else [])))
+    if not any(problems):
+        kept: list[Record] = [record for w in wanted for record in w.records]
+        kept += [*delivered.values(), *([route] if route else [])]
+        problems.append(await _attempt(runtime.prune(pipeline, kept)))
+    return WorkloadsObservation(
+        desired=len(pipeline.services),
+        evaluated=True,
+        services=tuple(state for state, _ in services),
+        problems=tuple(problem for problem in problems if problem),
+        url=route.url if route else None,
+    )
+
+
+async def _reconcile_service(
+    pipeline: EventPipeline, runtime: Runtime, wanted: _Desired
+) -> tuple[ServiceState, Problem | None]:
+    problem = await _attempt(_apply_service(pipeline, runtime, wanted))
+    job = wanted.migration
+    state = ServiceState(
+        name=wanted.service.name,
+        workloads=tuple(runtime.observe_workload(pipeline, r) for r in wanted.workloads),
+        migration=runtime.observe_migration(pipeline, job) if job else None,
+    )
+    return state, problem
+
+
+async def _apply_service(pipeline: EventPipeline, runtime: Runtime, wanted: _Desired) -> None:
+    if wanted.migration:
+        state = runtime.observe_migration(pipeline, wanted.migration)
+        if state.phase is not MigrationPhase.SUCCEEDED:
+            await runtime.apply(pipeline, [wanted.migration])
+            return
+    await runtime.apply(pipeline, wanted.workloads)
+
+
+async def _attempt(step: Awaitable[None]) -> Problem | None:
+    try:
+        await step
+    except ReconcileError as error:
+        return Problem.of(error)
+    return None
