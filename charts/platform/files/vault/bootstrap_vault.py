@@ -164,15 +164,17 @@ def register_plugins(vault: Any, checksums: dict[str, str]) -> None:
         LOG.info("registered plugin %s", name)
 
 
-def configure_login(vault: Any, role: dict[str, Any], kv: dict[str, str]) -> None:
-    """Let the pipeline's ServiceAccounts log in, and read what is theirs."""
+def configure_login(vault: Any, cluster: dict[str, Any]) -> None:
+    """Let ServiceAccounts of this cluster log in."""
     if "kubernetes/" not in vault.sys.list_auth_methods()["data"]:
         vault.sys.enable_auth_method("kubernetes")
         LOG.info("enabled auth/kubernetes")
     # Vault reviews tokens as its own ServiceAccount and reads that token and the CA from its pod.
-    vault.write_data(
-        "auth/kubernetes/config", data={"kubernetes_host": "https://kubernetes.default.svc"}
-    )
+    vault.write_data("auth/kubernetes/config", data=cluster)
+
+
+def configure_role(vault: Any, role: dict[str, Any], kv: dict[str, str]) -> None:
+    """Say which ServiceAccounts those are, and let them read what is theirs."""
     rules = {
         f"{kv['mount']}/data/{kv['path']}": ["read"],
         f"{kv['mount']}/metadata/{kv['path']}": ["read"],
@@ -263,7 +265,8 @@ def bootstrap(vault: Any, store: KeyStore, inputs: Inputs) -> None:
     roles = [name for item in databases for name in (item["role"], f"{item['role']}-owner")]
     open_vault(vault, store)
     register_plugins(vault, inputs.checksums)
-    configure_login(vault, {**config["role"], "databaseRoles": roles}, config["kv"])
+    configure_login(vault, config["cluster"])
+    configure_role(vault, {**config["role"], "databaseRoles": roles}, config["kv"])
     configure_kv(vault, config["kv"], inputs.kv)
     if databases:
         configure_database(vault, config["postgres"], inputs.postgres)
