@@ -37,7 +37,7 @@ class Recipe:
 
 def _go(name: str, *sources: str) -> Recipe:
     script = f"{name}/build"
-    return Recipe(name, script, ("go",), COMPILE, sources=(script, *sources), after=("go sources",))
+    return Recipe(name, script, ("go",), COMPILE, sources=(script, *sources), after=("go-sources",))
 
 
 def _rootfs(name: str) -> Recipe:
@@ -51,20 +51,20 @@ def _rootfs(name: str) -> Recipe:
 CATALOG: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("go sources", "gotools/fetch", ("go",), FETCH),
+        Recipe("go-sources", "gotools/fetch", ("go",), FETCH),
         _go("kubernetes", "gotools"),
         _go("coredns", "gotools"),
         _go("kind", "gotools"),
         _go("helm", "gotools"),
-        Recipe("vault sources", "vault/fetch", ("go",), FETCH, after=("go sources",)),
-        Recipe("vault", "vault/build", ("go",), COMPILE, after=("vault sources",)),
+        Recipe("vault-sources", "vault/fetch", ("go",), FETCH, after=("go-sources",)),
+        Recipe("vault", "vault/build", ("go",), COMPILE, after=("vault-sources",)),
         Recipe(
-            "traefik sources",
+            "traefik-sources",
             "traefik/fetch",
             ("go",),
             FETCH,
             sources=("traefik", "gotools"),
-            after=("go sources",),
+            after=("go-sources",),
         ),
         Recipe(
             "traefik",
@@ -72,7 +72,7 @@ CATALOG: dict[str, Recipe] = {
             ("go",),
             COMPILE,
             sources=("traefik", "gotools"),
-            after=("traefik sources",),
+            after=("traefik-sources",),
         ),
         _rootfs("node"),
         _rootfs("base"),
@@ -104,7 +104,7 @@ def make_artifact(recipe: Recipe) -> str:
         try:
             env |= {"OUT": str(out), "WORK": str(work), "RECIPES": str(RECIPES)}
             for name in recipe.after:
-                env[name.upper().replace(" ", "_")] = str(CATALOG[name].path())
+                env[name.upper().replace("-", "_")] = str(CATALOG[name].path())
             run_logged([RECIPES / recipe.script, *recipe.arguments], log, env=env)
         finally:
             shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,168 @@
+"""The kind cluster: its configuration, whether it is alive, creating and removing it."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from provision.cache import BUILD, log_file
+from provision.commands import ProvisionError, capture, run_logged, succeeds
+from provision.docker import image_label
+from provision.machine import CAP_SYS_RESOURCE, cgroup_version, lacks_capability
+
+NAME = "eventpipeline"
+NODE = f"{NAME}-control-plane"
+CONTEXT = f"kind-{NAME}"
+KUBECONFIG = BUILD / "kubeconfig"
+RECORD = BUILD / "cluster.json"
+DEFAULT_HTTP_PORT = 8088
+POD_RANGE = "10.244.0.0/16"
+SERVICE_RANGE = "10.96.0.0/12"
+HOME_BUILT_LABEL = "dev.eventpipeline.node"
+
+
+@dataclass(frozen=True)
+class Node:
+    """What the configuration depends on: the node image and the machine."""
+
+    image: str
+    home_built: bool
+    cgroup_v1: bool
+    lacks_sys_resource: bool
+
+
+def inspect_node(image: str) -> Node:
+    """The facts about a node of this image on this machine."""
+    return Node(
+        image=image,
+        home_built=image_label(image, HOME_BUILT_LABEL) == "home-built",
+        cgroup_v1=cgroup_version() == 1,
+        lacks_sys_resource=lacks_capability(CAP_SYS_RESOURCE),
+    )
+
+
+def build_config(node: Node, http_port: int) -> str:
+    """kind's configuration, JSON being YAML too."""
+    kubelet = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "serializeImagePulls": False,
+    }
+    if node.cgroup_v1:
+        kubelet["failCgroupV1"] = False
+    config = {
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "kind": "Cluster",
+        "name": NAME,
+        "networking": {
+            "kubeProxyMode": "iptables",
+            "disableDefaultCNI": node.home_built,
+            "podSubnet": POD_RANGE,
+            "serviceSubnet": SERVICE_RANGE,
+            "apiServerAddress": "127.0.0.1",
+        },
+        # Without CAP_SYS_RESOURCE kubelet cannot set what it otherwise insists on.
+        "featureGates": {"KubeletInUserNamespace": True} if node.lacks_sys_resource else {},
+        "kubeadmConfigPatches": [json.dumps(kubelet)],
+        "nodes": [
+            {
+                "role": "control-plane",
+                "image": node.image,
+                "extraPortMappings": [
+                    {"containerPort": 80, "hostPort": http_port, "listenAddress": "127.0.0.1"}
+                ],
+            }
+        ],
+    }
+    return json.dumps(config, indent=2)
+
+
+def choose_port(wanted: int, attempts: int = 20) -> int:
+    """The first port from `wanted` on that nobody listens on."""
+    for port in range(wanted, wanted + attempts):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ProvisionError(
+        f"ports {wanted} to {wanted + attempts - 1} are all taken; give a free one: HTTP_PORT=…"
+    )
+
+
+def kind(*arguments: str | Path) -> list[str | Path]:
+    """A kind command line."""
+    return [BUILD / "bin" / "kind", *arguments, "--name", NAME]
+
+
+def kubectl(*arguments: str | Path) -> list[str | Path]:
+    """A kubectl command line for this cluster and no other."""
+    program = BUILD / "bin" / "kubectl"
+    return [program, "--kubeconfig", KUBECONFIG, "--context", CONTEXT, *arguments]
+
+
+def container_state() -> str:
+    """`running`, `exited`, …; empty without a container."""
+    command = ["docker", "container", "inspect", "--format", "{{.State.Status}}", NODE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def is_alive(patience: float = 20) -> bool:
+    """Whether the cluster's API answers (one that is still starting gets a moment)."""
+    if container_state() != "running" or not read_record():
+        return False
+    write_kubeconfig()
+    deadline = time.monotonic() + patience
+    while not succeeds(kubectl("get", "--raw", "/readyz", "--request-timeout=5s"), timeout=10):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(1)
+    return True
+
+
+def create(node: Node, mode: str) -> int:
+    """Creates the cluster anew; answers the port on 127.0.0.1 that leads to its ingress."""
+    remove()
+    previous = read_record().get("httpPort")
+    wanted = int(os.environ.get("HTTP_PORT") or previous or DEFAULT_HTTP_PORT)
+    port = choose_port(wanted)
+    config = BUILD / "kind.json"
+    config.write_text(build_config(node, port))
+    log = log_file("kind-create")
+    log.unlink(missing_ok=True)
+    arguments = ("create", "cluster", "--config", config, "--kubeconfig", KUBECONFIG, "--retain")
+    run_logged(kind(*arguments), log)
+    record = {"httpPort": port, "mode": mode, "nodeImage": node.image, "context": CONTEXT}
+    RECORD.write_text(json.dumps(record, indent=2) + "\n")
+    return port
+
+
+def remove() -> bool:
+    """Removes this cluster's container and volumes, if there is one."""
+    if not container_state():
+        return False
+    capture(["docker", "rm", "-f", "-v", NODE])
+    return True
+
+
+def read_record() -> dict[str, object]:
+    """What was written down when the cluster was created."""
+    try:
+        record = json.loads(RECORD.read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_kubeconfig() -> None:
+    """build/kubeconfig, again where it was lost."""
+    if not KUBECONFIG.exists():
+        text = capture(kind("get", "kubeconfig"))
+        KUBECONFIG.touch(mode=0o600)
+        KUBECONFIG.write_text(text)
