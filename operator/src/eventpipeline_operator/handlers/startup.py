@@ -17,6 +17,7 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.networking.request_timeout, settings.networking.connect_timeout = 30, 10
     settings.networking.enforce_retry_after = True
     settings.posting.enabled = False
+    settings.scanning.disabled = True
     settings.posting.loggers = False
     settings.peering.standalone = True
     settings.process.ultimate_exiting_timeout = 25

@@ -1,0 +1,52 @@
+{{- define "eventpipeline.name" -}}
+eventpipeline-operator
+{{- end }}
+
+{{- define "eventpipeline.selector" -}}
+app.kubernetes.io/name: {{ include "eventpipeline.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "eventpipeline.labels" -}}
+{{ include "eventpipeline.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- /* What the operator does in a namespace that it watches. */}}
+{{- define "eventpipeline.rules" -}}
+- apiGroups: [eventpipeline.dev]
+  resources: [eventpipelines]
+  verbs: [get, list, watch]
+- apiGroups: [eventpipeline.dev]
+  resources: [eventpipelines/status]
+  verbs: [patch]
+- apiGroups: [eventpipeline.dev]
+  resources: [eventpipelines/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [configmaps, secrets, serviceaccounts, services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [serviceaccounts/token]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end }}

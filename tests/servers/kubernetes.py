@@ -1,0 +1,173 @@
+"""A real etcd and kube-apiserver on 127.0.0.1: no kubelet, no controllers, so nothing runs.
+
+Objects are stored, defaulted, validated and watched as in a cluster; a test that wants a pod or a
+finished Job writes that status itself.
+"""
+
+import shutil
+import ssl
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from servers.local import REPOSITORY, find_artifact, free_port, stop_process
+from servers.waiting import wait_for
+
+TOKEN = "token-of-the-test"
+USERS = f'{TOKEN},admin,admin,"system:masters"\n'
+
+
+class KubernetesServer:
+    """One API server with its own etcd; everybody with TOKEN may do everything."""
+
+    def __init__(self, binaries: Path, directory: Path) -> None:
+        self._binaries = binaries
+        self._directory = directory
+        self._port = free_port()
+        self._etcd_port, self._peer_port = free_port(), free_port()
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"https://127.0.0.1:{self._port}"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that it serves with, which signs itself."""
+        return self._directory / "certificates" / "apiserver.crt"
+
+    def start(self) -> None:
+        """Starts etcd and the API server and waits until it is ready."""
+        (self._directory / "tokens.csv").write_text(USERS)
+        self._start_key()
+        self._run("etcd", *self._etcd_arguments())
+        self._run("kube-apiserver", *self._apiserver_arguments())
+        wait_for(f"the API server at {self.url} ({self._directory})", self._ready, seconds=120)
+
+    def stop(self) -> None:
+        """Stops both, the API server first."""
+        for process in reversed(self._processes):
+            stop_process(process)
+        self._processes.clear()
+
+    def write_kubeconfig(self, path: Path) -> Path:
+        """A kubeconfig for kubectl and for the operator as a process."""
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [
+                {
+                    "name": "test",
+                    "cluster": {
+                        "server": self.url,
+                        "certificate-authority": str(self.authority),
+                    },
+                }
+            ],
+            "users": [{"name": "admin", "user": {"token": TOKEN}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+        }
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+    def kubectl(self, *arguments: str, stdin: object = None) -> subprocess.CompletedProcess[str]:
+        """One kubectl call against this server."""
+        kubeconfig = self._directory / "kubeconfig"
+        if not kubeconfig.exists():
+            self.write_kubeconfig(kubeconfig)
+        return subprocess.run(
+            [self._binaries / "kubectl", "--kubeconfig", kubeconfig, *arguments],
+            input=yaml.safe_dump_all(stdin) if isinstance(stdin, list) else stdin,  # type: ignore[arg-type]
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def install(self) -> None:
+        """The CRD and the admission policy, as the chart renders them."""
+        manifests = [m for m in render_chart() if m["kind"] in INSTALLED]
+        done = self.kubectl("apply", "--server-side", "-f", "-", stdin=manifests)
+        assert done.returncode == 0, done.stderr
+        self.kubectl(
+            "wait", "--for=condition=Established", "--timeout=30s",
+            "crd/eventpipelines.eventpipeline.dev",
+        )  # fmt: skip
+
+    def _start_key(self) -> None:
+        key = self._directory / "service-accounts.pem"
+        subprocess.run(
+            ["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True
+        )
+
+    def _etcd_arguments(self) -> list[str]:
+        client, peer = (f"http://127.0.0.1:{p}" for p in (self._etcd_port, self._peer_port))
+        return [
+            f"--data-dir={self._directory / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+        ]
+
+    def _apiserver_arguments(self) -> list[str]:
+        key = self._directory / "service-accounts.pem"
+        return [
+            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self._port}",
+            f"--cert-dir={self._directory / 'certificates'}",
+            f"--token-auth-file={self._directory / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--service-cluster-ip-range=10.97.0.0/16",
+            "--service-account-issuer=https://test.invalid",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            "--disable-admission-plugins=ServiceAccount",
+            "--watch-cache=true",
+        ]
+
+    def _run(self, program: str, *arguments: str) -> None:
+        with (self._directory / f"{program}.log").open("ab") as log:
+            self._processes.append(
+                subprocess.Popen([self._binaries / program, *arguments], stdout=log, stderr=log)
+            )
+
+    def _ready(self) -> bool:
+        context = ssl.create_default_context(cafile=str(self.authority))
+        request = urllib.request.Request(  # noqa: S310 - our own server
+            f"{self.url}/readyz", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        with urllib.request.urlopen(request, context=context, timeout=2) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+
+
+INSTALLED = frozenset(
+    {
+        "CustomResourceDefinition",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
+)
+
+
+def render_chart(*arguments: str) -> list[dict[str, Any]]:
+    """The operator's chart as helm renders it."""
+    directory = find_artifact("helm")
+    helm = directory / "helm" if isinstance(directory, Path) else shutil.which("helm")
+    chart = REPOSITORY / "charts" / "eventpipeline"
+    done = subprocess.run(
+        [
+            str(helm), "template", "eventpipeline", str(chart),
+            "--namespace", "eventpipeline-system", "--kube-version", "1.34.4", *arguments,
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
