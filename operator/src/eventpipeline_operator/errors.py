@@ -14,13 +14,13 @@ class ReconcileError(Exception):
         self.message = message
 
 
-class Stalled(ReconcileError):  # noqa: N818 - named like the condition it becomes
+class Stalled(ReconcileError):
     """A person must act; the next try comes with the next change or resync."""
 
 
-class Retryable(ReconcileError):  # noqa: N818 - named like the outcome it becomes
+class Retryable(ReconcileError):
     """Expected to pass by itself; tried again with growing pauses."""
 
 
-class Waiting(ReconcileError):  # noqa: N818 - named like the outcome it becomes
+class Waiting(ReconcileError):
     """Nothing is wrong yet: an earlier part is not finished."""

@@ -47,3 +47,15 @@ class Reason(StrEnum):
     ROLLOUT_STUCK = "RolloutStuck"
     OBJECT_CONFLICT = "ObjectConflict"
     OBJECT_REFUSED = "ObjectRefused"
+
+
+PROGRESS = frozenset(
+    {
+        Reason.PROGRESSING,
+        Reason.WAITING_FOR_TOPICS,
+        Reason.WAITING_FOR_SECRETS,
+        Reason.MIGRATION_RUNNING,
+        Reason.ROLLING_OUT,
+    }
+)
+"""Reasons that tell of work under way: no warning is due."""

@@ -86,12 +86,16 @@ def stamp(
 
 
 def changed(previous: Json, conditions: Sequence[Condition]) -> list[Condition]:
-    """Conditions worth an event: status or reason differ from before."""
+    """Conditions worth an event: status or reason differ from before.
+
+    Ready repeats what a step says; only that it became true is news.
+    """
     before = current(previous)
     return [
         c
         for c in conditions
         if c.type not in (ConditionType.RECONCILING, ConditionType.STALLED)
+        and (c.type is not ConditionType.READY or c.status is Status.TRUE or len(conditions) == 1)
         and (
             c.type not in before
             or (before[c.type]["status"], before[c.type]["reason"]) != (c.status, c.reason)

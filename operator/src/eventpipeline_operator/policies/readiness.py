@@ -13,7 +13,7 @@ from eventpipeline_operator.api.observed import (
     TopicsObservation,
     WorkloadsObservation,
 )
-from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.reasons import PROGRESS, Reason
 
 SHOWN = 3
 
@@ -79,8 +79,7 @@ def _service_problems(service: ServiceState) -> list[Problem]:
 
 def _not_ready(kind: ConditionType, problems: Sequence[Problem]) -> Condition:
     order = {Fate.STALL: 0, Fate.RETRY: 1, Fate.WAIT: 2}
-    progress = (Reason.ROLLING_OUT, Reason.MIGRATION_RUNNING)
-    ranked = sorted(problems, key=lambda p: (p.reason in progress, order[p.fate]))
+    ranked = sorted(problems, key=lambda p: (p.reason in PROGRESS, order[p.fate]))
     message = "; ".join(p.message for p in ranked[:SHOWN])
     if len(ranked) > SHOWN:
         message += f"; and {len(ranked) - SHOWN} more"
