@@ -38,6 +38,11 @@ class KafkaServer:
         """Where clients find it."""
         return f"127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int | None:
+        """The server's first process, None while it is stopped."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Formats the storage on first use, then starts the broker and waits until it answers."""
         if not self._properties.exists():

@@ -39,6 +39,11 @@ class PostgresServer:
                 folder.chmod(0o755)
             shutil.chown(directory, self._user)
 
+    @property
+    def pid(self) -> int | None:
+        """The server's first process, None while it is stopped."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Creates the cluster on first use, then starts the server and waits until it answers."""
         if not self._data.exists():
