@@ -58,7 +58,7 @@ os.execv("{runc}", ["runc", *arguments])
 
 def ensure_engine() -> str:
     """A Docker engine that answers."""
-    if _answers():
+    if engine_answers():
         return f"found, version {_version()}"
     if not is_root():
         raise ProvisionError(
@@ -103,7 +103,8 @@ def remove_built_images() -> int:
     return len(ids)
 
 
-def _answers() -> bool:
+def engine_answers() -> bool:
+    """Whether there is a Docker engine to talk to."""
     return succeeds(["docker", "info"], timeout=20)
 
 
@@ -163,7 +164,7 @@ def _start_daemon() -> None:
                 start_new_session=True,
             )
     deadline = time.monotonic() + START_SECONDS
-    while not _answers():
+    while not engine_answers():
         if time.monotonic() > deadline:
             raise ProvisionError(
                 f"the Docker engine did not answer within {START_SECONDS} s; the end of {log}:\n"
