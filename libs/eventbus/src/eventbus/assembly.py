@@ -1,0 +1,63 @@
+"""Puts loops together from what the environment says: the worker half of a composition root."""
+
+import os
+import threading
+from collections.abc import Mapping
+
+import pydantic
+
+from eventbus.batch import BatchConsumer, ConsumerOptions, Handler
+from eventbus.command import Context
+from eventbus.config import KafkaConfig, topic_names
+from eventbus.consumer import KafkaConsumer
+from eventbus.database import Database
+from eventbus.inbox import PostgresInbox
+from eventbus.outbox import Doorbell, PostgresOutbox
+from eventbus.producer import KafkaProducer
+from eventbus.relay import Expand, Relay, RelayOptions, keep
+from eventbus.runtime import Heartbeat, Loop
+
+
+def build_relay(
+    context: Context, *, expand: Expand = keep, logged_topic: str | None = None
+) -> Loop:
+    """The loop that empties this service's outbox."""
+    settings = context.settings
+    queue = PostgresOutbox(settings.database_url, f"{settings.service}-relay", logged_topic)
+    producer = KafkaProducer(KafkaConfig.from_env(context.environ))
+    options = RelayOptions(settings.source, topic_names(context.environ), expand)
+    return Relay(queue, producer, options, context.tracing).run
+
+
+def build_consumer(
+    context: Context, models: Mapping[str, type[pydantic.BaseModel]], handler: Handler
+) -> Loop:
+    """The loop that consumes every topic for which there is a dead-letter topic."""
+    config = KafkaConfig.from_env(context.environ)
+    group = context.environ["CONSUMER_GROUP"]
+    dead_letter_topics = topic_names(context.environ, "DLQ_")
+    topics = {
+        name: topic
+        for name, topic in topic_names(context.environ).items()
+        if name in dead_letter_topics
+    }
+    if not topics:
+        raise ValueError("no consumed topic: neither TOPIC_… nor its DLQ_… is set")
+
+    def run(stop: threading.Event, heartbeat: Heartbeat) -> None:
+        database = Database(context.settings.database_url, 1, f"{group}/{os.getpid()}")
+        bell = Doorbell.started(context.settings.database_url)
+        inbox = PostgresInbox(
+            database, group, {topic: dead_letter_topics[name] for name, topic in topics.items()}
+        )
+        options = ConsumerOptions(sorted(topics.values()), models, after_commit=bell.ring)
+        consumer = BatchConsumer(
+            KafkaConsumer(config, group), inbox, handler, options, context.tracing
+        )
+        try:
+            consumer.run(stop, heartbeat)
+        finally:
+            bell.close()
+            database.close()
+
+    return run

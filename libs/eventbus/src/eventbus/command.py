@@ -1,0 +1,91 @@
+"""The command line that all services share: one image, several kinds of process.
+
+`api` (the default) serves HTTP, `migrate` prepares the database and ends, everything else names a
+loop; several names run as threads of one process, and `worker` runs all of them.
+"""
+
+import os
+import pkgutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from eventbus import logs
+from eventbus.settings import ServiceSettings, SettingsError
+from eventbus.tracing import Tracing, build_tracing
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every part of a process is built from."""
+
+    settings: Any
+    environ: Mapping[str, str]
+    tracing: Tracing
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one service consists of: `module:function` names, imported where they are needed only.
+
+    So an API loads no Kafka client and a worker no web server.
+    """
+
+    settings: type[ServiceSettings]
+    api: str
+    loops: Mapping[str, str]
+    migrations: Path
+
+
+def main(service: Service, arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments ask for; answers the exit code."""
+    roles = list(sys.argv[1:] if arguments is None else arguments) or ["api"]
+    known = ["api", "migrate", "worker", *service.loops]
+    unknown = [role for role in roles if role not in known]
+    if unknown or (len(roles) > 1 and {"api", "migrate"} & set(roles)):
+        sys.stderr.write(f"usage: {' | '.join(known)} (loops may be combined)\n")
+        return 2
+    try:
+        settings = service.settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"the environment is not complete: {error}\n")
+        return 2
+    logs.configure(settings.log_level, service=settings.service, worker=settings.worker)
+    if roles == ["migrate"]:
+        from eventbus.migrations import migrate  # noqa: PLC0415  # loads SQLAlchemy
+
+        migrate(service.migrations, os.environ)
+        return 0
+    if roles == ["api"]:
+        return _serve(service, settings)
+    return _work(service, settings, list(service.loops) if "worker" in roles else roles)
+
+
+def _serve(service: Service, settings: ServiceSettings) -> int:
+    from eventbus.web.server import serve  # noqa: PLC0415  # loads gunicorn
+
+    def create() -> Any:
+        build = pkgutil.resolve_name(service.api)
+        return build(Context(settings, os.environ, build_tracing(settings)))
+
+    return serve(settings, create)
+
+
+def _work(service: Service, settings: ServiceSettings, roles: Sequence[str]) -> int:
+    from eventbus.runtime import Worker  # noqa: PLC0415  # loads the metrics registry
+
+    context = Context(settings, os.environ, build_tracing(settings))
+    try:
+        loops = {role: pkgutil.resolve_name(service.loops[role])(context) for role in roles}
+    except (KeyError, ValueError) as error:
+        log.error("worker.misconfigured", cause=str(error))  # noqa: TRY400  # says it all
+        return 2
+    code = Worker(loops, settings.metrics_port).run()
+    context.tracing.close()
+    return code

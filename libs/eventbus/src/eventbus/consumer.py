@@ -1,0 +1,226 @@
+"""The Kafka end of a consumer: a group member that begins where the database says.
+
+`batch` drives it. Positions in Kafka are a hint only, so a member asks its listener on every
+assignment; partitions are named together with the topic's Kafka id, because a topic that was
+deleted and made again starts a new history under the same name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import confluent_kafka
+from confluent_kafka.admin import AdminClient
+
+from eventbus.config import KafkaConfig
+from eventbus.envelope import Record
+from eventbus.errors import Crash, Unavailable
+
+_METADATA_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """One partition of one life of a topic."""
+
+    topic: str
+    number: int
+    topic_id: str
+
+
+class AssignmentListener(Protocol):
+    """Who decides where consumption begins."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """The offset to begin at; a partition left out begins where the group committed."""
+        ...
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """These belong to someone else now, perhaps without warning."""
+        ...
+
+
+class Consumer(Protocol):
+    """What `batch` needs from a broker."""
+
+    def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
+        """Join the group."""
+        ...
+
+    def poll(self, timeout: float, limit: int) -> list[Record]:
+        """Wait for a first record, then take what is already there."""
+        ...
+
+    def partition(self, topic: str, number: int) -> Partition | None:
+        """The assigned partition of a record; None if it is no longer ours."""
+        ...
+
+    def rewind(self, partition: Partition, offset: int) -> None:
+        """Go on from another offset."""
+        ...
+
+    def pause(self) -> None:
+        """Deliver nothing, but stay a member."""
+        ...
+
+    def resume(self) -> None:
+        """Deliver again."""
+        ...
+
+    def acknowledge(self, positions: Mapping[Partition, int]) -> None:
+        """Tell the broker how far we are."""
+        ...
+
+    def lag(self) -> dict[Partition, int]:
+        """Records that wait, per assigned partition, as far as the broker has told."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
+
+
+class KafkaConsumer:
+    """A member of a consumer group under the new rebalance protocol (KIP-848)."""
+
+    def __init__(self, config: KafkaConfig, group: str) -> None:
+        self._config = config
+        self._client = confluent_kafka.Consumer(config.consumer(group))
+        self._assigned: dict[tuple[str, int], Partition] = {}
+        self._paused = False
+        self._positions: dict[Partition, int] = {}
+        self._listener: AssignmentListener | None = None
+
+    def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
+        """Join the group; partitions arrive during `poll`."""
+        self._listener = listener
+        self._client.subscribe(
+            list(topics),
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    def poll(self, timeout: float, limit: int) -> list[Record]:
+        """`consume(n, t)` would wait all of `t` for `n`; so wait for one, take the rest."""
+        first = self._client.poll(timeout)
+        if first is None:
+            return []
+        messages = [first, *self._client.consume(limit - 1, 0)] if limit > 1 else [first]
+        return [record for message in messages if (record := _to_record(message)) is not None]
+
+    def partition(self, topic: str, number: int) -> Partition | None:
+        """The assigned partition of a record; None if it is no longer ours."""
+        return self._assigned.get((topic, number))
+
+    def rewind(self, partition: Partition, offset: int) -> None:
+        """Pause before seek: otherwise records fetched earlier may slip through."""
+        if self._assigned.get((partition.topic, partition.number)) != partition:
+            return
+        target = confluent_kafka.TopicPartition(partition.topic, partition.number, offset)
+        self._client.pause([target])
+        self._client.seek(target)
+        if not self._paused:
+            self._client.resume([target])
+
+    def pause(self) -> None:
+        """Deliver nothing, but stay a member."""
+        if not self._paused:
+            self._client.pause(self._targets(self._assigned.values()))
+            self._paused = True
+
+    def resume(self) -> None:
+        """Only what was paused is resumed."""
+        if self._paused:
+            self._paused = False
+            self._client.resume(self._targets(self._assigned.values()))
+
+    def acknowledge(self, positions: Mapping[Partition, int]) -> None:
+        """Store offsets; the client commits them in the background."""
+        self._positions.update(positions)
+        targets = [
+            confluent_kafka.TopicPartition(partition.topic, partition.number, offset)
+            for partition, offset in positions.items()
+            if self._assigned.get((partition.topic, partition.number)) == partition
+        ]
+        if targets:
+            self._client.store_offsets(offsets=targets)
+
+    def lag(self) -> dict[Partition, int]:
+        """High watermark as last fetched, minus our position."""
+        waiting = {}
+        for partition in self._assigned.values():
+            target = confluent_kafka.TopicPartition(partition.topic, partition.number)
+            low, high = self._client.get_watermark_offsets(target, cached=True)
+            if high >= 0:
+                waiting[partition] = max(0, high - self._positions.get(partition, max(low, 0)))
+        return waiting
+
+    def close(self) -> None:
+        """Commit what is stored and leave the group."""
+        self._client.close()
+
+    @staticmethod
+    def _targets(partitions: Iterable[Partition]) -> list[confluent_kafka.TopicPartition]:
+        return [confluent_kafka.TopicPartition(p.topic, p.number) for p in partitions]
+
+    def _on_assign(
+        self, client: confluent_kafka.Consumer, targets: list[confluent_kafka.TopicPartition]
+    ) -> None:
+        ids = self._topic_ids({target.topic for target in targets})
+        partitions = [
+            Partition(target.topic, target.partition, ids[target.topic]) for target in targets
+        ]
+        assert self._listener is not None  # noqa: S101  # set by subscribe, the only way here
+        starts = self._listener.assigned(partitions)
+        for target, partition in zip(targets, partitions, strict=True):
+            if partition in starts:
+                target.offset = starts[partition]
+                self._positions[partition] = starts[partition]
+            self._assigned[partition.topic, partition.number] = partition
+        client.incremental_assign(targets)
+        if self._paused:
+            client.pause(targets)
+
+    def _on_revoke(
+        self, client: confluent_kafka.Consumer, targets: list[confluent_kafka.TopicPartition]
+    ) -> None:
+        gone = [
+            partition
+            for target in targets
+            if (partition := self._assigned.pop((target.topic, target.partition), None))
+        ]
+        for partition in gone:
+            self._positions.pop(partition, None)
+        if self._listener is not None:
+            self._listener.revoked(gone)
+        client.incremental_unassign(targets)
+
+    def _topic_ids(self, topics: set[str]) -> dict[str, str]:
+        """Ask anew on each assignment: a recreated topic is reassigned under a new id."""
+        if not topics:
+            return {}
+        admin = AdminClient(self._config.admin())
+        wanted = confluent_kafka.TopicCollection(sorted(topics))
+        try:
+            answers = admin.describe_topics(wanted, request_timeout=_METADATA_SECONDS)
+            return {name: str(future.result().topic_id) for name, future in answers.items()}
+        except confluent_kafka.KafkaException as error:
+            raise Unavailable(f"topic ids of {', '.join(sorted(topics))}: {error}") from error
+
+
+def _to_record(message: confluent_kafka.Message) -> Record | None:
+    error = message.error()
+    if error is not None:
+        if error.fatal():
+            raise Crash(f"Kafka consumer: {error.str()}")
+        return None
+    found: Any = message  # its types allow None where only a record without a place has it
+    return Record(
+        topic=found.topic(),
+        partition=found.partition(),
+        offset=found.offset(),
+        key=found.key(),
+        value=found.value(),
+        headers=tuple(found.headers() or ()),
+    )

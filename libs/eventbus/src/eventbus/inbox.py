@@ -1,0 +1,187 @@
+"""The fence: consumed offsets live in the same transaction as what the records caused.
+
+`advance` moves a partition's position from where this consumer believes it to be. If someone else
+moved it (we were a zombie, or saw a record twice), the batch is refused. The row is keyed by the
+topic's Kafka id. Dead letters are written here too, with an outbox row for the dead-letter topic.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import psycopg2
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+from eventbus.consumer import Partition
+from eventbus.database import Database
+from eventbus.envelope import Record
+from eventbus.outbox import encode_headers
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A move of one partition: from the believed position (None: never seen here) to the next."""
+
+    start: int | None
+    end: int
+
+
+class InboxTransaction(Protocol):
+    """One batch's transaction."""
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where handlers write."""
+        ...
+
+    def advance(self, steps: Mapping[Partition, Step]) -> set[Partition]:
+        """Move positions; answers the partitions that stood where we believed."""
+        ...
+
+    def bury(self, record: Record, cause: str) -> None:
+        """Put a record aside for good, with the reason."""
+        ...
+
+
+class Inbox(Protocol):
+    """Where positions are kept."""
+
+    def positions(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The stored positions; partitions never seen are left out."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[InboxTransaction]:
+        """Begin one batch."""
+        ...
+
+
+class PostgresInbox:
+    """Positions and dead letters in the service's own database."""
+
+    def __init__(
+        self, database: Database, group: str, dead_letter_topics: Mapping[str, str]
+    ) -> None:
+        self._database = database
+        self._group = group
+        self._dead_letter_topics = dead_letter_topics
+
+    def positions(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Read the stored positions."""
+        with self._database.statement() as cursor:
+            cursor.execute(
+                "SELECT topic_id, partition, next_offset FROM consumer_offset"
+                " WHERE consumer_group = %s AND topic_id = ANY(%s)",
+                [self._group, [partition.topic_id for partition in partitions]],
+            )
+            stored = {(topic_id, number): offset for topic_id, number, offset in cursor}
+        return {
+            partition: stored[partition.topic_id, partition.number]
+            for partition in partitions
+            if (partition.topic_id, partition.number) in stored
+        }
+
+    @contextmanager
+    def transaction(self) -> Iterator["_PostgresTransaction"]:
+        """Effects, positions and dead letters commit together or not at all."""
+        with self._database.transaction() as cursor:
+            yield _PostgresTransaction(cursor, self._group, self._dead_letter_topics)
+
+
+class _PostgresTransaction:
+    def __init__(self, cursor: Cursor, group: str, dead_letter_topics: Mapping[str, str]) -> None:
+        self.cursor = cursor
+        self._group = group
+        self._dead_letter_topics = dead_letter_topics
+
+    def advance(self, steps: Mapping[Partition, Step]) -> set[Partition]:
+        known = {partition: step for partition, step in steps.items() if step.start is not None}
+        fresh = {partition: step for partition, step in steps.items() if step.start is None}
+        return self._move(known) | self._begin(fresh)
+
+    def _move(self, steps: Mapping[Partition, Step]) -> set[Partition]:
+        if not steps:
+            return set()
+        ordered = sorted(steps)
+        self.cursor.execute(
+            "UPDATE consumer_offset AS o SET next_offset = v.stop, updated_at = now()"
+            " FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[])"
+            " AS v (topic_id, partition, start, stop)"
+            " WHERE o.consumer_group = %s AND o.topic_id = v.topic_id"
+            " AND o.partition = v.partition AND o.next_offset = v.start"
+            " RETURNING o.topic_id, o.partition",
+            [
+                [partition.topic_id for partition in ordered],
+                [partition.number for partition in ordered],
+                [steps[partition].start for partition in ordered],
+                [steps[partition].end for partition in ordered],
+                self._group,
+            ],
+        )
+        return self._returned(ordered)
+
+    def _begin(self, steps: Mapping[Partition, Step]) -> set[Partition]:
+        if not steps:
+            return set()
+        ordered = sorted(steps)
+        self.cursor.execute(
+            "INSERT INTO consumer_offset (consumer_group, topic, topic_id, partition, next_offset)"
+            " SELECT %s, v.* FROM unnest(%s::text[], %s::text[], %s::int[], %s::bigint[]) AS v"
+            " ON CONFLICT DO NOTHING RETURNING topic_id, partition",
+            [
+                self._group,
+                [partition.topic for partition in ordered],
+                [partition.topic_id for partition in ordered],
+                [partition.number for partition in ordered],
+                [steps[partition].end for partition in ordered],
+            ],
+        )
+        return self._returned(ordered)
+
+    def _returned(self, candidates: Sequence[Partition]) -> set[Partition]:
+        moved = set(self.cursor.fetchall())
+        return {c for c in candidates if (c.topic_id, c.number) in moved}
+
+    def bury(self, record: Record, cause: str) -> None:
+        value = None if record.value is None else psycopg2.Binary(record.value)
+        key = None if record.key is None else psycopg2.Binary(record.key)
+        self.cursor.execute(
+            "INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, key, value,"
+            " headers, cause) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                self._group,
+                record.topic,
+                record.partition,
+                record.offset,
+                key,
+                value,
+                encode_headers(record.headers),
+                cause,
+            ],
+        )
+        topic = self._dead_letter_topics.get(record.topic)
+        if topic is not None:
+            self._forward(record, cause, topic, value)
+
+    def _forward(
+        self, record: Record, cause: str, topic: str, value: psycopg2.Binary | None
+    ) -> None:
+        """The dead letter as a record: what came, and why and where it stopped."""
+        origin = f"{record.topic}/{record.partition}/{record.offset}"
+        headers = (
+            *record.headers,
+            ("dlq_cause", cause.encode()),
+            ("dlq_origin", origin.encode()),
+            ("dlq_group", self._group.encode()),
+        )
+        self.cursor.execute(
+            "INSERT INTO outbox (topic, key, type, event_id, subject, raw, headers)"
+            " VALUES (%s, %s, 'DeadLetter', %s, '', %s, %s)",
+            [
+                topic,
+                (record.key or b"").decode(errors="replace").replace("\0", "\ufffd"),
+                origin,
+                value,
+                encode_headers(headers),
+            ],
+        )

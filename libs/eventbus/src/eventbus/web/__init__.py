@@ -1,0 +1,1 @@
+"""The HTTP half of a service: operations, problem documents, OpenAPI, and the server."""

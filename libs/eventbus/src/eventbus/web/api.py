@@ -1,0 +1,171 @@
+"""Declares a service's HTTP operations once: for Flask, for validation and for OpenAPI.
+
+The hot path is kept short on purpose: the body goes from bytes to a model in one step, answers are
+serialised once, and nothing is logged unless something is wrong.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import psycopg2
+import pydantic
+import structlog
+from flask import Flask, Response, request
+from prometheus_client import Counter, Histogram
+from werkzeug.exceptions import HTTPException
+
+from eventbus.envelope import timestamp
+from eventbus.errors import Unavailable
+from eventbus.tracing import Tracing
+from eventbus.web import openapi
+from eventbus.web.problems import Problem, from_validation, to_response
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+
+REQUESTS = Counter("http_requests_total", "Answers given", ["method", "route", "status"])
+SECONDS = Histogram(
+    "http_request_seconds",
+    "Time to answer",
+    ["method", "route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation returns: the common envelope's content."""
+
+    data: Any = None
+    message: str | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One documented call."""
+
+    method: str
+    path: str
+    summary: str
+    answer: type[pydantic.BaseModel]
+    status: int = 200
+    body: type[pydantic.BaseModel] | None = None
+    query: type[pydantic.BaseModel] | None = None
+    headers: Sequence[str] = ()
+    problems: Sequence[int] = ()
+
+
+View = Callable[..., Answer]
+
+
+class Api:
+    """A Flask application in which every operation is declared."""
+
+    def __init__(self, title: str, prefix: str, tracing: Tracing) -> None:
+        self.flask = Flask(title, static_folder=None)
+        self.flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+        self.operations: list[Operation] = []
+        self.is_draining: Callable[[], bool] = lambda: False
+        self._title = title
+        self._prefix = prefix
+        self._tracing = tracing
+        self.flask.register_error_handler(Exception, _fault)
+        openapi.serve(self.flask, title, prefix, self.operations)
+
+    def add(self, operation: Operation, view: View) -> None:
+        """Serve an operation; `view` gets path arguments, `body` and `query` by name."""
+        self.operations.append(operation)
+        route = self._prefix + operation.path
+        self.flask.add_url_rule(
+            route,
+            endpoint=f"{operation.method} {route}",
+            view_func=self._wrap(operation, route, view),
+            methods=[operation.method],
+        )
+
+    def _wrap(self, operation: Operation, route: str, view: View) -> Callable[..., Response]:
+        observe = SECONDS.labels(operation.method, route).observe
+        counters: dict[int, Any] = {}
+        name = f"{operation.method} {route}"
+
+        def call(**arguments: Any) -> Response:
+            started = time.perf_counter()
+            with self._tracing.span(name, "server", request.headers.get("traceparent")) as trace:
+                try:
+                    if operation.query is not None:
+                        arguments["query"] = _read_query(operation.query)
+                    if operation.body is not None:
+                        arguments["body"] = _read_body(operation.body)
+                    if operation.method != "GET":
+                        arguments["traceparent"] = trace
+                    response = _render(view(**arguments))
+                except Exception as error:  # noqa: BLE001  # every fault becomes a problem
+                    response = _fault(error)
+            if self.is_draining():
+                response.headers["Connection"] = "close"
+            status = response.status_code
+            counter = counters.get(status)
+            if counter is None:
+                counter = counters[status] = REQUESTS.labels(operation.method, route, str(status))
+            counter.inc()
+            observe(time.perf_counter() - started)
+            return response
+
+        return call
+
+
+def _read_body(model: type[pydantic.BaseModel]) -> pydantic.BaseModel:
+    kind = request.mimetype
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise Problem(415, "The body must be JSON: send Content-Type: application/json.")
+    try:
+        return model.model_validate_json(request.get_data(cache=False))
+    except pydantic.ValidationError as error:
+        raise from_validation(error) from None
+
+
+def _read_query(model: type[pydantic.BaseModel]) -> pydantic.BaseModel:
+    try:
+        return model.model_validate(request.args.to_dict())
+    except pydantic.ValidationError as error:
+        raise from_validation(error) from None
+
+
+def _render(answer: Answer) -> Response:
+    body: dict[str, Any] = {}
+    if answer.data is not None:
+        body["data"] = answer.data
+    if answer.message is not None:
+        body["message"] = answer.message
+    body["timestamp"] = timestamp(datetime.now(UTC))
+    body["status"] = answer.status
+    return Response(
+        orjson.dumps(body),
+        answer.status,
+        headers=dict(answer.headers),
+        content_type="application/json",
+    )
+
+
+def _fault(error: Exception) -> Response:
+    return to_response(_to_problem(error), request.path)
+
+
+def _to_problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        headers = {k: v for k, v in error.get_headers() if k.lower() in ("allow", "retry-after")}
+        return Problem(error.code or 500, error.description or error.name, headers=headers)
+    if isinstance(error, Unavailable | psycopg2.OperationalError | psycopg2.InterfaceError):
+        log.warning("http.unavailable", path=request.path, cause=str(error).strip())
+        return Problem(503, "A backing service does not answer.", headers={"Retry-After": "1"})
+    log.error("http.failed", path=request.path, exc_info=error)
+    return Problem(500, "The fault is ours and has been recorded.")

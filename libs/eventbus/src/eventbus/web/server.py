@@ -1,0 +1,107 @@
+"""gunicorn, configured in code: the same for every service's API.
+
+Threads, because the work is waiting for Postgres; nothing is built before the fork; the processes'
+metrics meet in memory-backed files. On SIGTERM a worker first answers `/readyz` with 503 and closes
+each connection after its answer, and stops when the load balancer has had time to notice.
+"""
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
+
+from eventbus.settings import ServiceSettings
+
+GRACE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Served:
+    """One worker process's application, and how it ends."""
+
+    wsgi: Any
+    close: Callable[[], None]
+    draining: threading.Event = field(default_factory=threading.Event)
+
+
+class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # untyped
+    """gunicorn's threaded worker with a pause between SIGTERM and the end."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Answer on, but ask clients to go; then stop as gunicorn does."""
+        served: Served | None = self.app.served
+        if served is None or served.draining.is_set():
+            return
+        served.draining.set()
+        stop = super().handle_exit
+        timer = threading.Timer(self.app.settings.drain_seconds, stop, (sig, frame))
+        timer.daemon = True
+        timer.start()
+
+
+class Application(BaseApplication):  # type: ignore[misc]  # untyped
+    """Hands our settings and application to gunicorn."""
+
+    def __init__(
+        self, settings: ServiceSettings, create: Callable[[], Served], metrics: str
+    ) -> None:
+        self.settings = settings
+        self.served: Served | None = None
+        self._create = create
+        self._metrics = metrics
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Options of the server."""
+        options = {
+            "bind": f"0.0.0.0:{self.settings.port}",
+            "worker_class": DrainingWorker,
+            "workers": self.settings.processes,
+            "threads": self.settings.threads,
+            "keepalive": 30,
+            "graceful_timeout": GRACE_SECONDS + int(self.settings.drain_seconds),
+            "control_socket_disable": True,
+            "preload_app": False,
+            "worker_tmp_dir": self._metrics,
+            "loglevel": "warning",
+            "worker_exit": _close,
+            "child_exit": _forget_process,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Called in each worker process, after the fork."""
+        self.served = self._create()
+        return self.served.wsgi
+
+
+def serve(settings: ServiceSettings, create: Callable[[], Served]) -> int:
+    """Run until SIGTERM. `create` must be what imports prometheus_client first."""
+    shared = Path("/dev/shm")  # noqa: S108  # memory-backed where there is one
+    parent = shared if os.access(shared, os.W_OK) else None
+    metrics = tempfile.mkdtemp(prefix="metrics-", dir=parent)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+    try:
+        Application(settings, create, metrics).run()
+    finally:
+        shutil.rmtree(metrics, ignore_errors=True)
+    return 0
+
+
+def _close(_: Any, worker: Any) -> None:
+    if worker.app.served is not None:
+        worker.app.served.close()
+
+
+def _forget_process(_: Any, worker: Any) -> None:
+    from prometheus_client import multiprocess  # noqa: PLC0415  # after the directory is chosen
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
