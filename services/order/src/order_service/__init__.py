@@ -1,0 +1,1 @@
+"""Takes orders, learns from stock whether they can be served, and tells how they ended."""

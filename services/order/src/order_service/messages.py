@@ -1,0 +1,149 @@
+"""The service's contracts as pydantic models: requests, answers, events in and out."""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from eventbus.envelope import timestamp
+from eventbus.outbox import Announcement
+from order_service.domain import MAX_QUANTITY, TOPIC, Order, Status
+
+# Text that Postgres can hold and a mail header survives: no control characters.
+Product = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"
+    ),
+]
+EmailAddress = Annotated[
+    str,
+    StringConstraints(
+        max_length=254,
+        pattern=(
+            r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+            r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
+            r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+        ),
+    ),
+]
+
+
+class PlaceOrder(BaseModel):
+    """Body of POST /order."""
+
+    model_config = ConfigDict(strict=True)
+
+    product: Product = Field(examples=["book"])
+    quantity: int = Field(ge=1, le=MAX_QUANTITY, examples=[3])
+    customerEmail: EmailAddress = Field(examples=["ada@example.com"])  # noqa: N815
+
+
+class OrderModel(BaseModel):
+    """An order as it is shown, and as it travels in events."""
+
+    orderID: str  # noqa: N815
+    product: str
+    quantity: int
+    customerEmail: str  # noqa: N815
+    date: str
+    status: Status
+    reason: str | None = None
+    version: int
+
+
+class Envelope(BaseModel):
+    """The members that every answer has."""
+
+    message: str | None = None
+    timestamp: str
+    status: int
+
+
+class OrderAnswer(Envelope):
+    """One order."""
+
+    data: OrderModel
+
+
+class OrdersAnswer(Envelope):
+    """A page of orders, the newest first; the `Link` header leads to the next."""
+
+    data: list[OrderModel]
+
+
+class LoggedEvent(BaseModel):
+    """One published event."""
+
+    position: int
+    id: str
+    type: str
+    time: str
+    data: OrderModel
+
+
+class EventsAnswer(Envelope):
+    """Published events, the oldest first."""
+
+    data: list[LoggedEvent]
+
+
+class OrderQuery(BaseModel):
+    """Filters and cursor of GET /order."""
+
+    limit: int = Field(100, ge=1, le=1_000)
+    after: UUID | None = None
+    status: Status | None = None
+    product: Product | None = None
+    customerEmail: EmailAddress | None = None  # noqa: N815
+
+
+class FeedQuery(BaseModel):
+    """Cursor of GET /order/events."""
+
+    after: int = Field(0, ge=0, le=2**63 - 1)
+    limit: int = Field(100, ge=1, le=1_000)
+    wait: float = Field(0.0, ge=0, le=20)
+
+
+class StockEventType(StrEnum):
+    """What stock tells."""
+
+    RESERVED = "StockReserved"
+    REJECTED = "StockRejected"
+
+
+class StockDecision(BaseModel):
+    """Data of StockReserved and StockRejected, as far as an order cares."""
+
+    orderID: UUID  # noqa: N815
+    reason: str | None = None
+
+
+def show(order: Order) -> dict[str, object]:
+    """The members of `OrderModel`, without the cost of a model on the hot path."""
+    return {
+        "orderID": order.id,
+        "product": order.product,
+        "quantity": order.quantity,
+        "customerEmail": order.customer_email,
+        "date": timestamp(order.created_at),
+        "status": order.status,
+        "reason": order.reason,
+        "version": order.version,
+    }
+
+
+def announce(order: Order, traceparent: str | None) -> Announcement:
+    """The event that tells of the order's present state."""
+    return Announcement(
+        topic=TOPIC,
+        key=order.id,
+        type=order.event_type,
+        event_id=order.event_id,
+        subject=order.id,
+        data=orjson.dumps(show(order)).decode(),
+        traceparent=traceparent,
+    )
