@@ -1,0 +1,1 @@
+"""Keeps stock, and decides for each order whether it can be served."""

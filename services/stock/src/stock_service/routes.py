@@ -1,0 +1,74 @@
+"""HTTP → use cases: the operations of /api/v1/stock."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from eventbus.web.api import Answer, Api, Operation
+from eventbus.web.problems import Problem
+from stock_service import messages
+from stock_service.adapters.postgres import PostgresStock
+
+PREFIX = "/api/v1/stock"
+UNKNOWN = "There is no such product."
+
+
+class StockRoutes:
+    """The operations, bound to what they need."""
+
+    def __init__(self, stock: PostgresStock) -> None:
+        self._stock = stock
+
+    def register(self, api: Api) -> None:
+        """Declare every operation."""
+        m = messages
+        api.add(Operation("GET", "", "List stock", m.StocksAnswer, query=m.StockQuery), self.page)
+        api.add(
+            Operation("POST", "/add", "Add pieces of a product", m.Envelope, body=m.StockChange),
+            self.add,
+        )
+        api.add(
+            Operation(
+                "POST",
+                "/reduce",
+                "Take pieces of a product away",
+                m.Envelope,
+                body=m.StockChange,
+                problems=[404],
+            ),
+            self.reduce,
+        )
+        api.add(Operation("GET", "/<product>", "One product", m.StockAnswer), self.get)
+
+    def page(self, query: messages.StockQuery) -> Answer:
+        """By name."""
+        rows = self._stock.page(query.after, query.limit)
+        headers = {}
+        if len(rows) == query.limit:
+            following = urlencode({"limit": query.limit, "after": rows[-1][1]})
+            headers["Link"] = f'<{PREFIX}?{following}>; rel="next"'
+        return Answer([_show(row) for row in rows], headers=headers)
+
+    def add(self, body: messages.StockChange, traceparent: str | None) -> Answer:  # noqa: ARG002
+        """Creates the product if it is not known."""
+        self._stock.add(body.product, body.quantity)
+        return Answer(message="Stock added.")
+
+    def reduce(self, body: messages.StockChange, traceparent: str | None) -> Answer:  # noqa: ARG002
+        """Never below zero."""
+        left = self._stock.reduce(body.product, body.quantity)
+        if left is not None:
+            return Answer(message=f"Stock is reduced. The remaining quantity: {left}")
+        if self._stock.get(body.product) is None:
+            raise Problem(404, UNKNOWN)
+        raise Problem(400, "Out of stock!")
+
+    def get(self, product: str) -> Answer:
+        """What is left."""
+        row = self._stock.get(product) if "\0" not in product else None
+        if row is None:
+            raise Problem(404, UNKNOWN)
+        return Answer(_show(row))
+
+
+def _show(row: tuple[Any, ...]) -> dict[str, Any]:
+    return {"stockID": row[0], "product": row[1], "quantity": row[2]}
