@@ -1,0 +1,143 @@
+"""The mail ledger in Postgres: claims by `SKIP LOCKED` and lease, no transaction during SMTP."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+from email_service.domain import Letter, Mail, State, Template
+from email_service.messages import MailQuery
+from email_service.rendering import render
+from eventbus.database import Database
+
+LEASE_SECONDS = 120
+
+_COLUMNS = "mail_id, template, email_to, subject, body, html, attempts, created_at, traceparent"
+
+
+def _to_mail(row: tuple[Any, ...]) -> Mail:
+    return Mail(row[0], Template(row[1]), *row[2:])
+
+
+def insert(cursor: Cursor, letters: Sequence[Letter], sender: str, state: State) -> list[Mail]:
+    """Render and store; a letter whose key is known is left out."""
+    rendered = [render(letter) for letter in letters]
+    claimed = state is State.SENDING
+    cursor.execute(
+        "INSERT INTO mail (mail_id, dedupe_key, order_id, template, email_from, email_to, subject,"  # noqa: S608
+        " body, html, traceparent, state, attempts, due_at)"
+        " SELECT v.*, %s, %s, now() + make_interval(secs => %s)"
+        " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
+        " %s::text[], %s::text[], %s::text[], %s::text[]) AS v"
+        f" ON CONFLICT (dedupe_key) DO NOTHING RETURNING {_COLUMNS}",
+        [
+            state,
+            int(claimed),
+            LEASE_SECONDS if claimed else 0,
+            [letter.id for letter in letters],
+            [letter.dedupe_key for letter in letters],
+            [letter.order_id for letter in letters],
+            [letter.template.value for letter in letters],
+            [sender] * len(letters),
+            [letter.recipient for letter in letters],
+            [subject for subject, _, _ in rendered],
+            [body for _, body, _ in rendered],
+            [html for _, _, html in rendered],
+            [letter.traceparent for letter in letters],
+        ],
+    )
+    return [_to_mail(row) for row in cursor.fetchall()]
+
+
+class PostgresIntents:
+    """What the consumer needs, inside a batch's transaction."""
+
+    def __init__(self, cursor: Cursor, sender: str) -> None:
+        self._cursor = cursor
+        self._sender = sender
+
+    def note(self, letters: Sequence[Letter]) -> int:
+        """Keep each once."""
+        return len(insert(self._cursor, letters, self._sender, State.QUEUED))
+
+
+class PostgresLedger:
+    """What senders and the API need."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, limit: int) -> list[Mail]:
+        """Due ones, and those whose sender's lease ran out."""
+        with self._database.statement() as cursor:
+            cursor.execute(
+                "UPDATE mail SET state = 'SENDING', attempts = attempts + 1,"  # noqa: S608
+                " due_at = now() + make_interval(secs => %s)"
+                " WHERE mail_id = ANY(ARRAY(SELECT mail_id FROM mail"
+                " WHERE state IN ('QUEUED', 'SENDING') AND due_at <= now()"
+                " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED))"
+                f" RETURNING {_COLUMNS}",
+                [LEASE_SECONDS, limit],
+            )
+            return [_to_mail(row) for row in cursor.fetchall()]
+
+    def create_claimed(self, letter: Letter, sender: str) -> Mail:
+        """A mail that the caller will try at once."""
+        with self._database.statement() as cursor:
+            return insert(cursor, [letter], sender, State.SENDING)[0]
+
+    def sent(self, mail: Mail) -> None:
+        """Guarded by the attempt: a sender whose lease ran out has nothing to say any more."""
+        self._note(mail, "state = 'SENT', sent_at = now(), last_error = NULL", [])
+
+    def failed(self, mail: Mail, cause: str, retry_in: float | None) -> None:
+        """Later again, or never."""
+        if retry_in is None:
+            self._note(mail, "state = 'DEAD', last_error = %s", [cause])
+        else:
+            self._note(
+                mail,
+                "state = 'QUEUED', last_error = %s, due_at = now() + make_interval(secs => %s)",
+                [cause, retry_in],
+            )
+
+    def _note(self, mail: Mail, assignments: str, values: list[Any]) -> None:
+        with self._database.statement() as cursor:
+            cursor.execute(
+                f"UPDATE mail SET {assignments}"  # noqa: S608  # assignments are ours
+                " WHERE mail_id = %s AND attempts = %s AND state = 'SENDING'",
+                [*values, mail.id, mail.attempts],
+            )
+
+    def page(self, query: MailQuery) -> list[tuple[Any, ...]]:
+        """The newest first."""
+        after = "AND mail_id < %(after)s" if query.after else ""
+        with self._database.statement() as cursor:
+            cursor.execute(
+                "SELECT mail_id, subject, body, email_from, email_to,"  # noqa: S608
+                " coalesce(sent_at, created_at), state FROM mail"
+                f" WHERE state = %(state)s {after}"
+                " ORDER BY mail_id DESC LIMIT %(limit)s",
+                {"state": query.status, "after": str(query.after), "limit": query.limit},
+            )
+            return cursor.fetchall()
+
+    def get(self, mail_id: str) -> tuple[Any, ...] | None:
+        """One mail as it is shown."""
+        with self._database.statement() as cursor:
+            cursor.execute(
+                "SELECT mail_id, subject, body, email_from, email_to,"
+                " coalesce(sent_at, created_at), state FROM mail WHERE mail_id = %s",
+                [mail_id],
+            )
+            return cursor.fetchone()
+
+    def requeue(self, mail_id: str) -> bool:
+        """Try a mail again that was given up."""
+        with self._database.statement() as cursor:
+            cursor.execute(
+                "UPDATE mail SET state = 'QUEUED', attempts = 0, due_at = now()"
+                " WHERE mail_id = %s AND state = 'DEAD'",
+                [mail_id],
+            )
+            return cursor.rowcount == 1

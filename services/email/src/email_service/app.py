@@ -1,0 +1,26 @@
+"""Composition root of the API: one Flask application per worker process, no Kafka client."""
+
+from email_service.adapters.postgres import PostgresLedger
+from email_service.routes import PREFIX, EmailRoutes
+from eventbus.command import Context
+from eventbus.database import Database
+from eventbus.web.api import Api
+from eventbus.web.probes import add_probes
+from eventbus.web.server import Served
+
+
+def build_api(context: Context) -> Served:
+    """Called after the fork."""
+    settings = context.settings
+    database = Database(settings.database_url, settings.threads, "email-api")
+    api = Api("Email", PREFIX, context.tracing)
+    EmailRoutes(PostgresLedger(database), settings).register(api)
+
+    def close() -> None:
+        database.close()
+        context.tracing.close()
+
+    served = Served(api.flask, close)
+    api.is_draining = served.draining.is_set
+    add_probes(api.flask, database.is_reachable, served.draining.is_set)
+    return served

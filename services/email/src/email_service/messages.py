@@ -1,0 +1,88 @@
+"""The service's contracts as pydantic models: requests, answers, events in."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from email_service.domain import State
+
+Product = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"
+    ),
+]
+EmailAddress = Annotated[
+    str,
+    StringConstraints(
+        max_length=254,
+        pattern=(
+            r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+            r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
+            r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+        ),
+    ),
+]
+
+
+class SendMail(BaseModel):
+    """Body of POST /email."""
+
+    model_config = ConfigDict(strict=True)
+
+    emailTo: EmailAddress = Field(examples=["ada@example.com"])  # noqa: N815
+    orderID: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")] = Field(  # noqa: N815
+        examples=["8db17392-23b7-483a-bffa-9a17fb7aa153"]
+    )
+    product: Product = Field(examples=["book"])
+
+
+class MailModel(BaseModel):
+    """A mail as it is shown."""
+
+    id: str
+    subject: str
+    body: str
+    email_from: str
+    email_to: str
+    dateTime: str  # noqa: N815
+    status: State
+
+
+class Envelope(BaseModel):
+    """The members that every answer has."""
+
+    message: str | None = None
+    timestamp: str
+    status: int
+
+
+class MailAnswer(Envelope):
+    """One mail."""
+
+    data: MailModel
+
+
+class MailsAnswer(Envelope):
+    """A page of mails, the newest first; the `Link` header leads to the next."""
+
+    data: list[MailModel]
+
+
+class MailQuery(BaseModel):
+    """Filters and cursor of GET /email."""
+
+    limit: int = Field(100, ge=1, le=1_000)
+    after: UUID | None = None
+    status: State = State.SENT
+
+
+class OrderEnded(BaseModel):
+    """Data of OrderConfirmed, OrderRejected and OrderCancelled, as far as a mail needs it."""
+
+    orderID: UUID  # noqa: N815
+    product: Product
+    quantity: int
+    customerEmail: EmailAddress  # noqa: N815
+    reason: str | None = None
