@@ -153,15 +153,25 @@ def test_only_who_asks_the_api_server_has_a_token(manifests: list[Manifest]) -> 
     assert with_token == {"vault", "traefik"}
 
 
-def test_no_rollout_needs_two_pods_on_one_port_or_volume(manifests: list[Manifest]) -> None:
+def test_no_rollout_waits_for_a_port_or_volume_that_the_old_pod_has(
+    manifests: list[Manifest],
+) -> None:
     for manifest in manifests:
-        spec = manifest.get("spec", {})
+        pods = list_pods([manifest])
         if manifest["kind"] == "StatefulSet":
-            assert spec["podManagementPolicy"] == "Parallel"
+            assert manifest["spec"]["podManagementPolicy"] == "Parallel", pods
         if manifest["kind"] == "Deployment":
-            assert spec["strategy"]["type"] == "RollingUpdate"
-            if manifest["metadata"]["name"] != "vault-unsealer":
-                assert spec["strategy"]["rollingUpdate"]["maxSurge"] == 0
+            has_host_port = "hostPort" in str(pods)
+            strategy = manifest["spec"]["strategy"]["type"]
+            assert strategy == ("Recreate" if has_host_port else "RollingUpdate"), pods
+
+
+def test_helm_waits_for_every_deployment(manifests: list[Manifest]) -> None:
+    # It counts a Deployment as ready with maxUnavailable pods missing: with one pod, with none.
+    for manifest in manifests:
+        if manifest["kind"] == "Deployment":
+            rolling = manifest["spec"]["strategy"].get("rollingUpdate", {"maxUnavailable": 0})
+            assert rolling["maxUnavailable"] == 0, manifest["metadata"]["name"]
 
 
 def test_what_is_real_is_persistent(manifests: list[Manifest]) -> None:
