@@ -4,6 +4,7 @@ import base64
 import shutil
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -23,20 +24,23 @@ def find_java() -> Path | None:
 class KafkaServer:
     """One broker that is its own controller; `stop` and `start` keep its data."""
 
-    def __init__(self, java: Path, jars: Path, directory: Path) -> None:
+    def __init__(
+        self, java: Path, jars: Path, directory: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._java = java
+        self._extra = dict(settings or {})
         self._classpath = f"{jars}/*"
         self._directory = directory
         self._properties = directory / "server.properties"
         self._log = directory / "kafka.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = free_port()
+        self.port = free_port()
         self._controller_port = free_port()
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients find it."""
-        return f"127.0.0.1:{self._port}"
+        return f"127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int | None:
@@ -65,15 +69,13 @@ class KafkaServer:
         self._process = None
 
     def _format(self) -> None:
-        listeners = (
-            f"CLIENT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller_port}"
-        )
+        listeners = f"CLIENT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller_port}"
         settings = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             "listeners": listeners,
-            "advertised.listeners": f"CLIENT://127.0.0.1:{self._port}",
+            "advertised.listeners": f"CLIENT://127.0.0.1:{self.port}",
             "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "CLIENT",
@@ -86,6 +88,12 @@ class KafkaServer:
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
+            # A killed member is missed after seconds, not after the default 45.
+            "group.consumer.session.timeout.ms": "6000",
+            "group.consumer.min.session.timeout.ms": "6000",
+            "group.consumer.heartbeat.interval.ms": "1000",
+            "group.consumer.min.heartbeat.interval.ms": "1000",
+            **self._extra,
         }
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -17,11 +17,16 @@ from servers.local import REPOSITORY, find_artifact, free_port, stop_process
 from servers.waiting import wait_for
 
 TOKEN = "token-of-the-test"
-USERS = f'{TOKEN},admin,admin,"system:masters"\n'
+OPERATOR_TOKEN = "token-of-the-operator"
+OPERATOR_NAMESPACE = "eventpipeline-system"
+OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:eventpipeline-operator"
+USERS = f"""{TOKEN},admin,admin,"system:masters"
+{OPERATOR_TOKEN},{OPERATOR},operator,"system:serviceaccounts"
+"""
 
 
 class KubernetesServer:
-    """One API server with its own etcd; everybody with TOKEN may do everything."""
+    """One API server with its own etcd; TOKEN may do everything, OPERATOR_TOKEN what the chart grants."""
 
     def __init__(self, binaries: Path, directory: Path) -> None:
         self._binaries = binaries
@@ -54,8 +59,8 @@ class KubernetesServer:
             stop_process(process)
         self._processes.clear()
 
-    def write_kubeconfig(self, path: Path) -> Path:
-        """A kubeconfig for kubectl and for the operator as a process."""
+    def write_kubeconfig(self, path: Path, token: str = TOKEN) -> Path:
+        """A kubeconfig for kubectl (or, with its token, for the operator as a process)."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -69,7 +74,7 @@ class KubernetesServer:
                     },
                 }
             ],
-            "users": [{"name": "admin", "user": {"token": TOKEN}}],
+            "users": [{"name": "admin", "user": {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
         }
         path.write_text(yaml.safe_dump(config))
@@ -89,7 +94,8 @@ class KubernetesServer:
         )
 
     def install(self) -> None:
-        """The CRD and the admission policy, as the chart renders them."""
+        """API, admission policy and rights, as the chart renders them."""
+        self.kubectl("create", "namespace", OPERATOR_NAMESPACE)
         manifests = [m for m in render_chart() if m["kind"] in INSTALLED]
         done = self.kubectl("apply", "--server-side", "-f", "-", stdin=manifests)
         assert done.returncode == 0, done.stderr
@@ -100,9 +106,7 @@ class KubernetesServer:
 
     def _start_key(self) -> None:
         key = self._directory / "service-accounts.pem"
-        subprocess.run(
-            ["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True
-        )
+        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
 
     def _etcd_arguments(self) -> list[str]:
         client, peer = (f"http://127.0.0.1:{p}" for p in (self._etcd_port, self._peer_port))
@@ -153,6 +157,10 @@ INSTALLED = frozenset(
         "CustomResourceDefinition",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
     }
 )
 
@@ -165,7 +173,7 @@ def render_chart(*arguments: str) -> list[dict[str, Any]]:
     done = subprocess.run(
         [
             str(helm), "template", "eventpipeline", str(chart),
-            "--namespace", "eventpipeline-system", "--kube-version", "1.34.4", *arguments,
+            "--namespace", OPERATOR_NAMESPACE, "--kube-version", "1.34.4", *arguments,
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

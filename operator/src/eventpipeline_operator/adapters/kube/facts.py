@@ -141,10 +141,11 @@ def _job(live: Live) -> dict[str, Any]:
             f"kubectl logs job/{name}, correct the cause, then delete the Job to run it again",
             Fate.STALL,
         )
+    finished = bool(failed) or "Complete" in conditions
     return {
         "succeeded": "Complete" in conditions,
         "failed": failed is not None,
-        "uses": used_names(live["spec"]["template"]["spec"]),
+        "uses": frozenset() if finished else used_names(live["spec"]["template"]["spec"]),
         "problem": problem,
     }
 

@@ -1,0 +1,69 @@
+"""A real API server and a real Vault for the operator's tests, once per session."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes.aio.client import ApiClient, Configuration
+
+from eventpipeline_operator.adapters.kube.client import KubeClient
+from servers.kubernetes import TOKEN, KubernetesServer
+from servers.kubernetes_operator import OperatorProcess
+from servers.local import find_artifact
+from servers.vault import VaultServer
+
+
+@pytest.fixture(scope="session")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesServer]:
+    for needed in ("kubernetes", "helm"):
+        found = find_artifact(needed)
+        if isinstance(found, str):
+            pytest.skip(found)
+    binaries = find_artifact("kubernetes")
+    assert isinstance(binaries, Path)
+    server = KubernetesServer(binaries, tmp_path_factory.mktemp("kubernetes"))
+    server.start()
+    server.install()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def vault(
+    tmp_path_factory: pytest.TempPathFactory, kubernetes: KubernetesServer
+) -> Iterator[VaultServer]:
+    directory = find_artifact("vault")
+    if isinstance(directory, str):
+        pytest.skip(directory)
+    server = VaultServer(directory, tmp_path_factory.mktemp("vault"))
+    server.start()
+    server.trust(kubernetes)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def namespace(kubernetes: KubernetesServer) -> str:
+    """A namespace of the test's own; nothing runs, so nothing needs removing."""
+    name = f"test-{secrets.token_hex(4)}"
+    done = kubernetes.kubectl("create", "namespace", name)
+    assert done.returncode == 0, done.stderr
+    return name
+
+
+@pytest.fixture
+async def client(kubernetes: KubernetesServer) -> AsyncIterator[KubeClient]:
+    configuration = Configuration(host=kubernetes.url)
+    configuration.ssl_ca_cert = str(kubernetes.authority)
+    configuration.api_key = {"BearerToken": f"Bearer {TOKEN}"}
+    async with ApiClient(configuration) as api:
+        yield KubeClient(api)
+
+
+@pytest.fixture
+def operator(kubernetes: KubernetesServer, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """An operator that the test starts."""
+    process = OperatorProcess(kubernetes, tmp_path)
+    yield process
+    process.stop(kill=True)

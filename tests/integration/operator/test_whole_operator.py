@@ -1,0 +1,365 @@
+"""The operator as a process against a real API server, Kafka and Vault.
+
+No kubelet runs: where a rollout has to finish, the test plays the controllers by writing statuses.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from servers.kafka import KafkaServer
+from servers.kubernetes import KubernetesServer
+from servers.kubernetes_operator import OperatorProcess
+from servers.vault import VaultServer
+from servers.waiting import wait_for
+
+Json = dict[str, Any]
+
+
+class Cluster:
+    """kubectl in one namespace."""
+
+    def __init__(self, server: KubernetesServer, namespace: str) -> None:
+        self._server = server
+        self.namespace = namespace
+
+    def run(self, *arguments: str, stdin: object = None) -> str:
+        done = self._server.kubectl("-n", self.namespace, *arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def apply(self, manifest: Json) -> None:
+        self.run("apply", "-f", "-", stdin=[manifest])
+
+    def get(self, kind: str, name: str) -> Json:
+        found = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
+        loaded: Json = json.loads(found) if found.strip() else {}
+        return loaded
+
+    def names(self, kind: str) -> set[str]:
+        return {line.split("/", 1)[1] for line in self.run("get", kind, "-o", "name").split()}
+
+    def versions(self) -> dict[str, str]:
+        """Resource versions of everything that the operator may write here."""
+        kinds = (
+            "eventpipelines,deployments,services,ingresses,jobs,secrets,configmaps,"
+            "serviceaccounts,poddisruptionbudgets,events"
+        )
+        items = json.loads(self.run("get", kinds, "-o", "json"))["items"]
+        return {
+            f"{i['kind']}/{i['metadata']['name']}": i["metadata"]["resourceVersion"] for i in items
+        }
+
+    def condition(self, kind: str) -> Json:
+        status = self.get("eventpipeline", "shop").get("status", {})
+        return next((c for c in status.get("conditions", []) if c["type"] == kind), {})
+
+    def wait_for_condition(self, kind: str, status: str, reason: str) -> Json:
+        def reached() -> Json | None:
+            found = self.condition(kind)
+            wanted = (status, reason)
+            return found if (found.get("status"), found.get("reason")) == wanted else None
+
+        found = wait_for(f"{kind}={status} {reason}", reached, seconds=30)
+        assert found
+        return found
+
+    def finish_jobs(self) -> None:
+        """What the Job controller does when the pod has succeeded."""
+        moment = "2026-01-01T00:00:00Z"
+        status = {
+            "startTime": moment,
+            "completionTime": moment,
+            "succeeded": 1,
+            "uncountedTerminatedPods": {},
+            "conditions": [
+                {"type": kind, "status": "True", "lastTransitionTime": moment}
+                for kind in ("SuccessCriteriaMet", "Complete")
+            ],
+        }
+        for name in self.names("jobs"):
+            if not self.get("job", name).get("status", {}).get("succeeded"):
+                self._patch_status("job", name, status)
+
+    def finish_rollouts(self) -> None:
+        """What the Deployment controller does when all pods are available."""
+        for name in self.names("deployments"):
+            live = self.get("deployment", name)
+            replicas = live["spec"]["replicas"]
+            counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+            status = {
+                "observedGeneration": live["metadata"]["generation"],
+                **dict.fromkeys(counts, replicas),
+            }
+            self._patch_status("deployment", name, status)
+
+    def _patch_status(self, kind: str, name: str, status: Json) -> None:
+        patch = json.dumps({"status": status})
+        self.run("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def build_shop(namespace: str, kafka: KafkaServer, vault: VaultServer) -> Json:
+    """A pipeline with every part: topics, a secret, a migration, workers, an Ingress."""
+    return {
+        "apiVersion": "eventpipeline.dev/v1alpha1",
+        "kind": "EventPipeline",
+        "metadata": {"name": "shop", "namespace": namespace},
+        "spec": {
+            "kafka": {"bootstrapServers": kafka.bootstrap_servers},
+            "vault": {
+                "address": vault.address,
+                "auth": {"kubernetes": {"role": namespace, "serviceAccount": "shop-vault"}},
+            },
+            "ingress": {"host": "shop.localhost"},
+            "topics": [{"name": "orders", "partitions": 2, "config": {"retention.ms": -1}}],
+            "secrets": [
+                {
+                    "name": "db",
+                    "vault": {"kv": {"path": namespace}},
+                    "env": {"DATABASE_URL": "postgresql://{USER}:{PASSWORD|urlencode}@db/orders"},
+                }
+            ],
+            "services": [
+                {
+                    "name": "order",
+                    "image": "order:1",
+                    "port": 8080,
+                    "path": "/api",
+                    "replicas": 2,
+                    "secrets": ["db"],
+                    "migrate": {"args": ["migrate"]},
+                    "workers": [{"name": "consumer", "args": ["consume"], "consumes": ["orders"]}],
+                }
+            ],
+        },
+    }
+
+
+@pytest.fixture
+def cluster(kubernetes: KubernetesServer, namespace: str) -> Cluster:
+    return Cluster(kubernetes, namespace)
+
+
+@pytest.fixture
+def shop(
+    cluster: Cluster, kafka: KafkaServer, vault: VaultServer, operator: OperatorProcess
+) -> Json:
+    """The object, applied before the operator starts."""
+    namespace = cluster.namespace
+    cluster.run("create", "serviceaccount", "shop-vault")
+    vault.write(namespace, USER="ada", PASSWORD="p@ss/word")
+    vault.allow(namespace, namespace, "shop-vault", namespace)
+    manifest = build_shop(namespace, kafka, vault)
+    cluster.apply(manifest)
+    operator.start()
+    operator.wait_until_leading()
+    return manifest
+
+
+@pytest.fixture
+def ready_shop(shop: Json, cluster: Cluster) -> Json:
+    cluster.wait_for_condition("WorkloadsReady", "False", "MigrationRunning")
+    cluster.finish_jobs()
+    wait_for("the Deployments", lambda: len(cluster.names("deployments")) == 2)
+    cluster.finish_rollouts()
+    cluster.wait_for_condition("Ready", "True", "Succeeded")
+    return shop
+
+
+def delivered(cluster: Cluster) -> set[str]:
+    return {name for name in cluster.names("secrets") if name.startswith("shop-db-")}
+
+
+def test_an_object_becomes_ready_in_order(ready_shop: Json, cluster: Cluster) -> None:
+    assert ready_shop
+    live = cluster.get("eventpipeline", "shop")["status"]
+    assert live["topics"]["summary"] == "1/1"
+    assert live["services"]["summary"] == "1/1"
+    assert live["url"] == "http://shop.localhost"
+    assert live["observedGeneration"] == 1
+    assert {c["type"] for c in live["conditions"]} == {
+        "Ready", "TopicsReady", "SecretsReady", "WorkloadsReady",
+    }  # fmt: skip
+    prefix = f"{cluster.namespace}.shop.orders"
+    assert [i["topicName"] for i in live["topics"]["items"]] == [prefix, f"{prefix}.order.dlq"]
+    assert cluster.run("get", "evp").split()[:6] == [
+        "NAME", "READY", "TOPICS", "SERVICES", "URL", "AGE",
+    ]  # fmt: skip
+
+
+def test_no_deployment_exists_before_the_migration_succeeded(shop: Json, cluster: Cluster) -> None:
+    assert shop
+    cluster.wait_for_condition("WorkloadsReady", "False", "MigrationRunning")
+    assert cluster.names("deployments") == set()
+    assert len(cluster.names("jobs")) == 1
+
+
+def test_nothing_is_written_at_rest_nor_after_a_restart(
+    ready_shop: Json, cluster: Cluster, operator: OperatorProcess
+) -> None:
+    assert ready_shop
+    before, passes = cluster.versions(), operator.metric("reconcile_duration_seconds_count") or 0
+    writes = operator.writes()
+    wait_for(
+        "two resyncs",
+        lambda: (operator.metric("reconcile_duration_seconds_count") or 0) >= passes + 2,
+    )
+    assert operator.writes() == writes
+    operator.stop(kill=True)
+    operator.start()
+    operator.wait_until_leading()
+    wait_for(
+        "a pass after the restart",
+        lambda: (operator.metric("reconcile_duration_seconds_count") or 0) >= 2,
+    )
+    assert operator.writes() == 0
+    assert operator.metric("kafka_calls_total", call="create_topics") is None
+    assert operator.metric("kafka_calls_total", call="alter_configs") is None
+    assert cluster.versions() == before
+
+
+def test_drift_of_every_kind_is_repaired(ready_shop: Json, cluster: Cluster) -> None:
+    assert ready_shop
+    cluster.run("delete", "service", "shop-order")
+    cluster.run("delete", "ingress", "shop")
+    cluster.run("set", "image", "deployment/shop-order", "main=drifted:1")
+    cluster.run("scale", "deployment", "shop-order", "--replicas=7")
+    wait_for("the Service", lambda: cluster.get("service", "shop-order"))
+    wait_for("the Ingress", lambda: cluster.get("ingress", "shop"))
+
+    def repaired() -> bool:
+        spec = cluster.get("deployment", "shop-order")["spec"]
+        image = spec["template"]["spec"]["containers"][0]["image"]
+        return bool(image == "order:1" and spec["replicas"] == 2)
+
+    wait_for("image and replicas", repaired)
+
+
+def test_replicas_that_the_object_does_not_fix_are_left_to_others(
+    ready_shop: Json, cluster: Cluster, operator: OperatorProcess
+) -> None:
+    assert ready_shop
+    writes = operator.writes()
+    cluster.run("scale", "deployment", "shop-order-consumer", "--replicas=5")
+    passes = operator.metric("reconcile_duration_seconds_count") or 0
+    wait_for(
+        "a pass", lambda: (operator.metric("reconcile_duration_seconds_count") or 0) >= passes + 2
+    )
+    assert cluster.get("deployment", "shop-order-consumer")["spec"]["replicas"] == 5
+    assert operator.metric("kubernetes_writes_total", kind="Deployment") == 2
+    assert operator.writes() >= writes
+
+
+def test_a_changed_secret_rolls_its_users_and_the_old_one_goes(
+    ready_shop: Json, cluster: Cluster, vault: VaultServer
+) -> None:
+    assert ready_shop
+    before = delivered(cluster)
+    assert len(before) == 1
+    vault.write(cluster.namespace, USER="ada", PASSWORD="new")
+    wait_for("the new Secret alone", lambda: len(delivered(cluster) - before) == 1, seconds=30)
+    (after,) = delivered(cluster) - before
+
+    def used(deployment: str) -> bool:
+        return after in json.dumps(cluster.get("deployment", deployment)["spec"])
+
+    wait_for("the API to use it", lambda: used("shop-order"))
+    assert not used("shop-order-consumer")
+    assert cluster.get("deployment", "shop-order-consumer")["metadata"]["generation"] == 1
+    wait_for("the old one to go", lambda: delivered(cluster) == {after})
+
+
+def test_secret_values_appear_nowhere_but_in_the_secret(
+    ready_shop: Json, cluster: Cluster, operator: OperatorProcess
+) -> None:
+    assert ready_shop
+    kinds = "eventpipelines,deployments,configmaps,events,jobs,services,ingresses"
+    told = cluster.run("get", kinds, "-o", "yaml") + operator.log
+    assert "p@ss" not in told
+    assert "p%40ss" not in told
+
+
+def test_a_removed_worker_is_pruned_with_all_that_was_its_own(
+    ready_shop: Json, cluster: Cluster
+) -> None:
+    untouched = cluster.get("deployment", "shop-order")["metadata"]["resourceVersion"]
+    del ready_shop["spec"]["services"][0]["workers"]
+    cluster.apply(ready_shop)
+    wait_for("one Deployment", lambda: cluster.names("deployments") == {"shop-order"})
+    wait_for("its account", lambda: "shop-order-consumer" not in cluster.names("serviceaccounts"))
+    wait_for(
+        "its ConfigMap",
+        lambda: not any(n.startswith("shop-order-consumer-") for n in cluster.names("configmaps")),
+    )
+    assert cluster.get("deployment", "shop-order")["metadata"]["resourceVersion"] == untouched
+
+
+def test_an_object_of_somebody_else_is_not_taken_over(
+    cluster: Cluster, kafka: KafkaServer, vault: VaultServer, operator: OperatorProcess
+) -> None:
+    manifest = build_shop(cluster.namespace, kafka, vault)
+    del manifest["spec"]["secrets"]
+    service = manifest["spec"]["services"][0]
+    del service["secrets"], service["migrate"]
+    cluster.run("create", "deployment", "shop-order", "--image=theirs:1")
+    cluster.apply(manifest)
+    operator.start()
+    found = cluster.wait_for_condition("Stalled", "True", "ObjectConflict")
+    assert "Deployment shop-order" in found["message"]
+    live = cluster.get("deployment", "shop-order")["spec"]["template"]["spec"]
+    assert live["containers"][0]["image"] == "theirs:1"
+
+
+def test_a_role_that_is_not_the_pipelines_own_is_refused(
+    shop: Json, cluster: Cluster, vault: VaultServer
+) -> None:
+    vault.allow("another-team", "another-team", "another", "another")
+    shop["spec"]["vault"]["auth"]["kubernetes"]["role"] = "another-team"
+    cluster.apply(shop)
+    found = cluster.wait_for_condition("SecretsReady", "False", "VaultLoginDenied")
+    assert "another-team" in found["message"]
+
+
+def test_a_changed_image_waits_for_its_migration(ready_shop: Json, cluster: Cluster) -> None:
+    ready_shop["spec"]["services"][0]["image"] = "order:2"
+    cluster.apply(ready_shop)
+    cluster.wait_for_condition("WorkloadsReady", "False", "MigrationRunning")
+
+    def image() -> str:
+        spec = cluster.get("deployment", "shop-order")["spec"]["template"]["spec"]
+        found: str = spec["containers"][0]["image"]
+        return found
+
+    assert image() == "order:1"
+    cluster.finish_jobs()
+    wait_for("the new image", lambda: image() == "order:2")
+    wait_for("the old Job to go", lambda: len(cluster.names("jobs")) == 1)
+
+
+def test_suspend_stops_all_changes(ready_shop: Json, cluster: Cluster) -> None:
+    ready_shop["spec"]["suspend"] = True
+    ready_shop["spec"]["services"][0]["replicas"] = 4
+    cluster.apply(ready_shop)
+    cluster.wait_for_condition("Ready", "Unknown", "Suspended")
+    assert cluster.get("deployment", "shop-order")["spec"]["replicas"] == 2
+
+
+def test_a_standby_takes_over_when_the_leader_is_killed(
+    ready_shop: Json,
+    cluster: Cluster,
+    kubernetes: KubernetesServer,
+    operator: OperatorProcess,
+    tmp_path: Any,
+) -> None:
+    assert ready_shop
+    standby = OperatorProcess(kubernetes, tmp_path, "second")
+    standby.start()
+    try:
+        wait_for("the standby", lambda: standby.metric("leader") == 0.0)
+        operator.stop(kill=True)
+        wait_for("the standby to lead", lambda: standby.metric("leader") == 1.0, seconds=20)
+        cluster.run("delete", "service", "shop-order")
+        wait_for("the Service", lambda: cluster.get("service", "shop-order"))
+    finally:
+        standby.stop()

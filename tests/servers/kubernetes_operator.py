@@ -1,0 +1,84 @@
+"""The operator as a process of its own against a test's API server, with the chart's rights."""
+
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from servers.kubernetes import OPERATOR_NAMESPACE, OPERATOR_TOKEN, KubernetesServer
+from servers.local import free_port, stop_process
+from servers.waiting import wait_for
+
+
+class OperatorProcess:
+    """Starts, kills and asks one operator."""
+
+    def __init__(self, kubernetes: KubernetesServer, directory: Path, name: str = "first") -> None:
+        self._kubeconfig = kubernetes.write_kubeconfig(
+            directory / f"kubeconfig-{name}", OPERATOR_TOKEN
+        )
+        self._name = name
+        self._log = directory / f"operator-{name}.log"
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **variables: str) -> None:
+        """Starts it; it leads as soon as the Lease is free."""
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("KUBERNETES_")},
+            "KUBECONFIG": str(self._kubeconfig),
+            "OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
+            "POD_NAME": self._name,
+            "METRICS_PORT": str(self._port),
+            "RESYNC_SECONDS": "5",
+            **variables,
+        }
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "eventpipeline_operator"],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_until_leading(self) -> None:
+        """Waits until it holds the Lease and knows all children."""
+        wait_for(f"the operator ({self._log})", lambda: self.metric("objects") is not None)
+        wait_for(f"the Lease ({self._log})", lambda: self.metric("leader") == 1.0, seconds=60)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stops it as Kubernetes would, or as a power cut would."""
+        if self._process is None:
+            return
+        if kill:
+            self._process.kill()
+            self._process.wait()
+        else:
+            stop_process(self._process, seconds=30)
+        self._process = None
+
+    @property
+    def log(self) -> str:
+        """Everything that it said."""
+        return self._log.read_text()
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """The sum of a metric's samples with these labels; None when there is none."""
+        url = f"http://127.0.0.1:{self._port}/metrics"
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            lines = answer.read().decode().splitlines()
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        found = [
+            float(line.rsplit(" ", 1)[1])
+            for line in lines
+            if line.startswith((f"eventpipeline_{name} ", f"eventpipeline_{name}{{"))
+            and all(label in line for label in wanted)
+        ]
+        return sum(found) if found else None
+
+    def writes(self) -> float:
+        """Writes to Kubernetes so far, without the leader's Lease and token requests."""
+        total = self.metric("kubernetes_writes_total") or 0.0
+        excepted = ("Lease", "TokenRequest")
+        return total - sum(self.metric("kubernetes_writes_total", kind=k) or 0 for k in excepted)

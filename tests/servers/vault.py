@@ -1,0 +1,89 @@
+"""A real Vault (dev mode, in memory) on 127.0.0.1 with the Kubernetes auth plugin."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import hvac
+
+from servers.kubernetes import TOKEN, KubernetesServer
+from servers.local import free_port, stop_process
+from servers.waiting import wait_for
+
+ROOT_TOKEN = "root-of-the-test"
+
+
+class VaultServer:
+    """One Vault; `client` is root's."""
+
+    def __init__(self, directory: Path, logs: Path) -> None:
+        self._directory = directory
+        self._logs = logs
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where clients find it."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def client(self) -> Any:
+        """A client with root's token."""
+        return hvac.Client(url=self.address, token=ROOT_TOKEN)
+
+    def start(self) -> None:
+        """Starts it and mounts kv version 2 at kv/."""
+        with (self._logs / "vault.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    self._directory / "vault",
+                    "server",
+                    "-dev",
+                    f"-dev-root-token-id={ROOT_TOKEN}",
+                    f"-dev-listen-address=127.0.0.1:{self._port}",
+                    f"-dev-plugin-dir={self._directory / 'plugins'}",
+                    "-dev-no-store-token",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        wait_for(f"Vault at {self.address}", lambda: self.client.sys.is_initialized(), seconds=60)
+        self.client.sys.enable_secrets_engine("kv", path="kv", options={"version": "2"})
+
+    def stop(self) -> None:
+        """Stops it; what it held is gone."""
+        if self._process:
+            stop_process(self._process)
+            self._process = None
+
+    def trust(self, kubernetes: KubernetesServer) -> None:
+        """Enables auth/kubernetes against a cluster."""
+        client = self.client
+        client.sys.enable_auth_method("kubernetes", path="kubernetes")
+        client.auth.kubernetes.configure(
+            kubernetes_host=kubernetes.url,
+            kubernetes_ca_cert=kubernetes.authority.read_text(),
+            token_reviewer_jwt=TOKEN,
+            disable_local_ca_jwt=True,
+        )
+
+    def allow(self, role: str, namespace: str, account: str, path: str, ttl: str = "10m") -> None:
+        """A role for one ServiceAccount that may read one kv path."""
+        client = self.client
+        policy = f'path "kv/data/{path}" {{ capabilities = ["read"] }}'
+        client.sys.create_or_update_policy(role, policy)
+        client.auth.kubernetes.create_role(
+            role,
+            bound_service_account_names=[account],
+            bound_service_account_namespaces=[namespace],
+            audience="vault",
+            policies=[role],
+            ttl=ttl,
+        )
+
+    def write(self, path: str, **values: object) -> None:
+        """A new version of a kv secret."""
+        self.client.secrets.kv.v2.create_or_update_secret(
+            path=path, secret=values, mount_point="kv"
+        )
