@@ -44,6 +44,11 @@ class PostgresServer:
         """The server's first process, None while it is stopped."""
         return self._process.pid if self._process else None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Creates the cluster on first use, then starts the server and waits until it answers."""
         if not self._data.exists():
