@@ -256,6 +256,13 @@ def test_access_log_is_a_switch(platform_chart: PlatformChart, *, on: bool) -> N
     assert ("--accesslog.format=json" in arguments) is on
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_smtp_login_is_a_switch(platform_chart: PlatformChart, *, on: bool) -> None:
+    maildev = platform_chart.find("Deployment", "maildev", maildev__requireLogin=on)
+    variables = {item["name"] for item in list_containers([maildev])["maildev/maildev"]["env"]}
+    assert ("MAILDEV_INCOMING_PASS" in variables) is on
+
+
 def test_traefik_needs_no_capability_for_port_80(platform_chart: PlatformChart) -> None:
     container = list_containers([platform_chart.find("Deployment", "traefik")])["traefik/traefik"]
     assert container["ports"][0] == {"name": "http", "containerPort": 8000, "hostPort": 80}

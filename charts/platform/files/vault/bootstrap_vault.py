@@ -228,7 +228,6 @@ def configure_database(vault: Any, postgres: dict[str, Any], admin: dict[str, st
                 "password": admin["password"],
                 "allowed_roles": [role, f"{role}-owner"],
                 "max_open_connections": 2,
-                "max_idle_connections": 0,
             },
         )
         for role_name, statements in build_creation_statements(name, role).items():
