@@ -8,6 +8,7 @@ import shutil
 import ssl
 import subprocess
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ USERS = f"""{TOKEN},admin,admin,"system:masters"
 
 
 class KubernetesServer:
-    """One API server with its own etcd; TOKEN may do everything, OPERATOR_TOKEN what the chart grants."""
+    """One API server with its own etcd; OPERATOR_TOKEN may do what the chart grants."""
 
     def __init__(self, binaries: Path, directory: Path) -> None:
         self._binaries = binaries
@@ -80,18 +81,16 @@ class KubernetesServer:
         path.write_text(yaml.safe_dump(config))
         return path
 
-    def kubectl(self, *arguments: str, stdin: object = None) -> subprocess.CompletedProcess[str]:
+    def kubectl(
+        self, *arguments: str, stdin: Sequence[object] | str = ""
+    ) -> subprocess.CompletedProcess[str]:
         """One kubectl call against this server."""
         kubeconfig = self._directory / "kubeconfig"
         if not kubeconfig.exists():
             self.write_kubeconfig(kubeconfig)
-        return subprocess.run(
-            [self._binaries / "kubectl", "--kubeconfig", kubeconfig, *arguments],
-            input=yaml.safe_dump_all(stdin) if isinstance(stdin, list) else stdin,  # type: ignore[arg-type]
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        text = stdin if isinstance(stdin, str) else yaml.safe_dump_all(stdin or [])
+        command = [self._binaries / "kubectl", "--kubeconfig", kubeconfig, *arguments]
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
     def install(self) -> None:
         """API, admission policy and rights, as the chart renders them."""

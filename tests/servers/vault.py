@@ -48,8 +48,11 @@ class VaultServer:
                 stdout=log,
                 stderr=log,
             )
-        wait_for(f"Vault at {self.address}", lambda: self.client.sys.is_initialized(), seconds=60)
+        wait_for(f"Vault at {self.address}", self._initialized, seconds=60)
         self.client.sys.enable_secrets_engine("kv", path="kv", options={"version": "2"})
+
+    def _initialized(self) -> bool:
+        return bool(self.client.sys.is_initialized())
 
     def stop(self) -> None:
         """Stops it; what it held is gone."""

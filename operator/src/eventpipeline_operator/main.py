@@ -151,6 +151,8 @@ async def run_kopf(config: Config, memo: kopf.Memo, stop: asyncio.Event) -> None
         clusterwide=not config.watch_namespaces,
         namespaces=config.watch_namespaces,
         standalone=True,
+        # Its own guess asks for the user's name, which an image need not have.
+        identity=config.identity,  # type: ignore[arg-type] # a NewType that is not exported
         memo=memo,
         stop_flag=stop,
     )

@@ -4,6 +4,7 @@ No kubelet runs: where a rollout has to finish, the test plays the controllers b
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ class Cluster:
         self._server = server
         self.namespace = namespace
 
-    def run(self, *arguments: str, stdin: object = None) -> str:
+    def run(self, *arguments: str, stdin: Sequence[object] = ()) -> str:
         done = self._server.kubectl("-n", self.namespace, *arguments, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout
