@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from eventpipeline_operator.api import names
-from eventpipeline_operator.api.types import Container, EventPipeline, Service
+from eventpipeline_operator.api.inheritance import effective_container
+from eventpipeline_operator.api.types import Container, EventPipeline, Service, Worker
 
 RESERVED = frozenset(
     {"PIPELINE", "SERVICE", "WORKER", "POD_NAME", "PORT", "METRICS_PORT", "CONSUMER_GROUP"}
@@ -31,12 +32,12 @@ def validate(pipeline: EventPipeline) -> list[str]:
     ]
 
 
-def containers(service: Service) -> Iterator[tuple[str, str | None, Container]]:
-    """Each container of a service with the path of its field and its worker's name."""
+def containers(service: Service) -> Iterator[tuple[str, Worker | None, Container]]:
+    """Each container as written, with the path of its field; None stands for the API."""
     yield f"spec.services[{service.name}]", None, service.container
     for worker in service.workers:
         path = f"spec.services[{service.name}].workers[{worker.name}]"
-        yield path, worker.name, worker.container
+        yield path, worker, worker.container
 
 
 def _duplicates(field: str, found: Iterable[str]) -> Iterator[str]:
@@ -88,9 +89,10 @@ def _collisions(pipeline: EventPipeline) -> Iterator[str]:
     owners: dict[str, str] = {}
     for service in pipeline.services:
         for path, worker, _ in containers(service):
-            if worker in RESERVED_WORKERS:
-                yield f"{path}: the operator uses the name {worker!r} itself: rename the worker"
-            name = names.workload_name(service.name, worker)
+            own = worker.name if worker else None
+            if own in RESERVED_WORKERS:
+                yield f"{path}: the operator uses the name {own!r} itself: rename the worker"
+            name = names.workload_name(service.name, own)
             if name in owners:
                 yield (
                     f"{path}: its objects would be named {name!r} like those of {owners[name]}: "
@@ -105,8 +107,9 @@ def _variables(pipeline: EventPipeline) -> Iterator[str]:
     for secret in pipeline.secrets:
         yield from _reserved(f"spec.secrets[{secret.name}].env", secret.env)
     for service in pipeline.services:
-        for path, _, container in containers(service):
-            yield from _reserved(f"{path}.config", container.config)
+        for path, worker, own in containers(service):
+            yield from _reserved(f"{path}.config", own.config)
+            container = effective_container(service, worker)
             sources = Counter(
                 key for s in container.secrets if s in by_name for key in by_name[s].env
             )

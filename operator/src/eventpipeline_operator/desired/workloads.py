@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from eventpipeline_operator.api import names
-from eventpipeline_operator.api.types import Container, EventPipeline, Service, Worker
+from eventpipeline_operator.api.inheritance import effective_container
+from eventpipeline_operator.api.types import EventPipeline, Service, Worker
 from eventpipeline_operator.desired.environment import build_environment
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
@@ -58,14 +59,14 @@ def build_migration(
 
 
 def _api(pipeline: EventPipeline, service: Service, delivered: Delivered) -> WorkloadRecord:
-    record = _workload(pipeline, service, None, service.container, delivered)
+    record = _workload(pipeline, service, None, delivered)
     return replace(record, port=service.port, replicas=service.container.replicas)
 
 
 def _worker(
     pipeline: EventPipeline, service: Service, worker: Worker, delivered: Delivered
 ) -> WorkloadRecord:
-    record = _workload(pipeline, service, worker.name, worker.container, delivered)
+    record = _workload(pipeline, service, worker, delivered)
     return replace(
         record,
         image=worker.image or service.image,
@@ -77,18 +78,18 @@ def _worker(
 def _workload(
     pipeline: EventPipeline,
     service: Service,
-    worker: str | None,
-    container: Container,
+    worker: Worker | None,
     delivered: Delivered,
 ) -> WorkloadRecord:
+    container, name = effective_container(service, worker), worker.name if worker else None
     return WorkloadRecord(
-        name=names.workload_name(service.name, worker),
+        name=names.workload_name(service.name, name),
         service=service.name,
-        worker=worker,
+        worker=name,
         image=service.image,
         command=container.command,
         args=container.args,
-        env=build_environment(pipeline, service, worker, container),
+        env=build_environment(pipeline, service, name, container),
         secrets=_references(container.secrets, delivered),
         probes=container.probes,
         placement=container.placement,
