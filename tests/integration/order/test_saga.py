@@ -1,57 +1,14 @@
 """The whole flow with real processes, real Postgres, real Kafka and a real SMTP server."""
 
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import requests
 from confluent_kafka import Consumer, Producer
 
-from servers.kafka import KafkaServer
-from servers.postgres import PostgresServer
 from servers.waiting import wait_for
 from shop.mailbox import Mailbox
-from shop.processes import CONSUMES, Shop
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox()
-    box.start()
-    yield box
-    box.stop()
-
-
-@pytest.fixture(scope="module")
-def shop(
-    postgres: PostgresServer,
-    kafka: KafkaServer,
-    mailbox: Mailbox,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Shop]:
-    namespace = f"saga-{secrets.token_hex(3)}"
-    running = Shop(
-        namespace=namespace,
-        bootstrap_servers=kafka.bootstrap_servers,
-        databases={name: postgres.create_database(name) for name in CONSUMES},
-        smtp_port=mailbox.port,
-        logs=tmp_path_factory.mktemp(namespace),
-    )
-    running.prepare()
-    running.start_all()
-    yield running
-    assert set(running.stop_all().values()) == {0}
-
-
-@pytest.fixture
-def product() -> str:
-    return f"book-{secrets.token_hex(3)}"
-
-
-@pytest.fixture
-def customer() -> str:
-    return f"ada-{secrets.token_hex(4)}@example.com"
+from shop.processes import Shop
 
 
 def test_an_order_is_confirmed_and_mailed(
@@ -134,7 +91,7 @@ def test_a_poison_record_becomes_a_dead_letter_and_stops_nothing(
         }
     )
     consumer.subscribe([shop.dead_letters("stock")])
-    causes = []
+    causes: list[str] = []
     while len(causes) < 12:
         letter = consumer.poll(20)
         assert letter is not None
