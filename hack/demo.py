@@ -70,9 +70,7 @@ class Journey:
             if seen := look():
                 return seen
             time.sleep(0.02)
-        msg = (
-            f"{name} did not happen within {PATIENCE_SECONDS} s; `hack/deploy --why` shows the pods"
-        )
+        msg = f"{name} did not happen within {PATIENCE_SECONDS} s; `kubectl -n shop get pods` shows who is not running"
         raise JourneyError(msg)
 
 
@@ -118,7 +116,7 @@ Look around (any browser resolves *.localhost):
   kubectl get eventpipelines -A
   kubectl -n shop describe eventpipeline shop
   kubectl -n shop get deployments,pods,ingress
-  kubectl -n eventpipeline-system logs deploy/eventpipeline
+  kubectl -n eventpipeline-system logs deploy/eventpipeline-operator
 
 Next: change examples/shop.yaml, `kubectl apply -f examples/shop.yaml`, watch it happen.
 `make clean` removes the cluster."""
