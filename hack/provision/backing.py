@@ -1,4 +1,4 @@
-"""The images that are not ours: what each is called upstream, and what it is built from otherwise."""
+"""The images that are not ours: their names upstream, and what they are built from otherwise."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,9 +84,7 @@ IMAGES: dict[str, BackingImage] = {
         ),
         BackingImage(BASE, upstream="python:3.11-slim-bookworm", rootfs="base"),
         BackingImage("postgres", upstream="postgres:15", rootfs="postgres"),
-        BackingImage(
-            "kafka", upstream="apache/kafka:4.1.1", base=BASE, artifacts=("jre", "kafka")
-        ),
+        BackingImage("kafka", upstream="apache/kafka:4.1.1", base=BASE, artifacts=("jre", "kafka")),
         BackingImage(
             "zipkin", upstream="openzipkin/zipkin:3.5.1", base=BASE, artifacts=("jre", "zipkin")
         ),

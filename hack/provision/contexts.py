@@ -1,4 +1,4 @@
-"""Docker build contexts as streams: Dockerfile, the recipe's files and artifacts, nothing copied."""
+"""Docker build contexts as streams: Dockerfile, files and artifacts, without copying them."""
 
 import os
 import subprocess
@@ -56,5 +56,3 @@ def _normalised(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.mtime = FIXED_TIME
     member.mode = 0o755 if member.mode & 0o100 else 0o644
     return member
-
-

@@ -14,8 +14,8 @@ def explain_waiting(namespaces: tuple[str, ...]) -> str:
     """A report over the pods that keep these namespaces from being ready."""
     parts = []
     for namespace in namespaces:
-        for pod in unready_pods(_ask("-n", namespace, "get", "pods", "-o", "json"))[:MOST_PODS]:
-            parts.append(_explain_pod(namespace, pod))
+        pods = unready_pods(_ask("-n", namespace, "get", "pods", "-o", "json"))
+        parts.extend(_explain_pod(namespace, pod) for pod in pods[:MOST_PODS])
     shop = _ask("get", "eventpipelines", "-A", "-o", "json")
     parts.extend(pipeline_messages(shop))
     return "\n".join(parts) or "  every pod is ready"
@@ -51,7 +51,7 @@ def _explain_pod(namespace: str, pod: str) -> str:
     logs = _ask("-n", namespace, "logs", pod, "--all-containers", f"--tail={LOG_LINES}")
     lines += [f"    log   | {line}" for line in logs.splitlines()[-LOG_LINES:]]
     selector = f"involvedObject.name={pod}"
-    template = "{range .items[*]}{.reason}: {.message}{\"\\n\"}{end}"
+    template = '{range .items[*]}{.reason}: {.message}{"\\n"}{end}'
     events = _ask(
         *("-n", namespace, "get", "events", "--field-selector", selector),
         *("--sort-by=.lastTimestamp", "-o", f"jsonpath={template}"),

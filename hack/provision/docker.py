@@ -26,7 +26,7 @@ START_SECONDS = 90
 
 # Strips the capability from what runc is told, because asking for it fails where the machine
 # itself can never have it.
-WRAPPER_SOURCE = '''#!{python} -I
+WRAPPER_SOURCE = """#!{python} -I
 import json, os, sys
 
 GONE = "CAP_SYS_RESOURCE"
@@ -53,7 +53,7 @@ for position, argument in enumerate(arguments):
     elif name in ("--process", "-p"):
         strip(value, "capabilities")
 os.execv("{runc}", ["runc", *arguments])
-'''
+"""
 
 
 def ensure_engine() -> str:

@@ -45,7 +45,7 @@ def inspect_node(image: str) -> Node:
 
 
 def build_config(node: Node, http_port: int) -> str:
-    """kind's configuration, JSON being YAML too."""
+    """The configuration for kind, JSON being YAML too."""
     kubelet = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -130,7 +130,7 @@ def create(node: Node, mode: str) -> int:
     """Creates the cluster anew; answers the port on 127.0.0.1 that leads to its ingress."""
     remove()
     previous = read_record().get("httpPort")
-    wanted = int(os.environ.get("HTTP_PORT") or previous or DEFAULT_HTTP_PORT)
+    wanted = int(os.environ.get("HTTP_PORT") or str(previous or DEFAULT_HTTP_PORT))
     port = choose_port(wanted)
     config = BUILD / "kind.json"
     config.write_text(build_config(node, port))

@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from provision.cache import log_file
@@ -10,6 +11,7 @@ from provision.commands import ProvisionError, run_logged
 from provision.console import CONSOLE
 
 CAP_SYS_RESOURCE = 24
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _apt = threading.Lock()
 _lists_updated = False
 
@@ -36,6 +38,17 @@ def cgroup_version() -> int:
 def has_systemd() -> bool:
     """Whether systemd runs the machine."""
     return Path("/run/systemd/system").is_dir()
+
+
+def trust_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The machine's certificate authorities, for the clients that would bring their own.
+
+    Whatever the machine's owner has set stays.
+    """
+    if not CERTIFICATES.exists():
+        return {}
+    names = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+    return {name: str(CERTIFICATES) for name in names if name not in given}
 
 
 def install_packages(packages: tuple[str, ...], reason: str) -> None:

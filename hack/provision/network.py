@@ -56,7 +56,9 @@ def wait_for_node(seconds: int = 120) -> None:
     """The node is Ready and DNS answers."""
     wait = ("wait", "--for=condition=Ready", f"--timeout={seconds}s")
     capture(kubectl(*wait, "node", NODE))
-    capture(kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s"))
+    capture(
+        kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s")
+    )
     # Pods of a namespace are refused until its default ServiceAccount exists.
     deadline = time.monotonic() + seconds
     while not succeeds(kubectl("-n", "default", "get", "serviceaccount", "default")):

@@ -1,4 +1,4 @@
-"""Our own four images: named by the content they are made of, dependencies installed on the host."""
+"""Our own four images: named by their content, their dependencies installed on the host."""
 
 import shutil
 import sys
@@ -13,6 +13,8 @@ from provision.docker import image_id
 from provision.pulling import Puller, prefixed, registry_prefix
 from provision.toolchain import environment_for
 
+# Changes when this module lays out an image in another way.
+LAYOUT = "2"
 EVENTBUS = REPOSITORY / "libs" / "eventbus" / "src"
 
 
@@ -43,7 +45,7 @@ class Member:
 
     def image(self) -> str:
         """`eventpipeline/NAME:HASH`, in REGISTRY where one is given."""
-        digest = hash_files(self.sources(), salt="2")
+        digest = hash_files(self.sources(), salt=LAYOUT)
         return prefixed(f"eventpipeline/{self.name}:{digest}")
 
 
@@ -91,7 +93,7 @@ def _install_dependencies(member: Member) -> Path:
         env = environment_for(("uv",))
         log = log_file(f"dependencies-{member.name}")
         log.unlink(missing_ok=True)
-        install = ["uv", "pip", "install", "--target", out, "--python-version", "3.11"]
+        install = ["uv", "pip", "install", "--target", str(out), "--python-version", "3.11"]
         options = ["--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
         run_logged([*install, *options, "-r", member.requirements], log, env=env)
         shutil.rmtree(out / "bin", ignore_errors=True)

@@ -3,6 +3,7 @@
 import json
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 
 from provision import kindcluster, network
 from provision.backing import BASE, IMAGES, NODE, PLATFORM, BackingImage
@@ -12,7 +13,7 @@ from provision.docker import ensure_engine
 from provision.imagebuild import build_backing
 from provision.loading import load_images
 from provision.ours import MEMBERS, ensure_member
-from provision.pulling import Puller, find_local, remote_names, registry_prefix
+from provision.pulling import Puller, find_local, registry_prefix, remote_names
 from provision.recipes import artifact_steps
 from provision.steps import CLUSTER, FETCH, Runner, Step
 from provision.tools import TOOLS, find_tools, link_tool, tool_path
@@ -71,7 +72,7 @@ class Provision:
             return "in build/bin"
 
         steps = [
-            Step(f"{name} program", lambda name=name: link(name), (TOOLS[name][0],), CLUSTER)
+            Step(f"{name} program", partial(link, name), (TOOLS[name][0],), CLUSTER)
             for name in left
         ]
         return steps, artifacts
@@ -134,7 +135,7 @@ class Provision:
             return ensure_member(MEMBERS[name], self.names[BASE], self.puller)
 
         return [
-            Step(f"image {name}", lambda name=name: ensure(name), (_step_of(BASE),), FETCH)
+            Step(f"image {name}", partial(ensure, name), (_step_of(BASE),), FETCH)
             for name in MEMBERS
         ]
 
@@ -186,8 +187,6 @@ def _without_dangling_needs(steps: list[Step]) -> list[Step]:
         Step(s.name, s.run, tuple(n for n in s.needs if n in there), s.lane, s.detail)
         for s in steps
     ]
-
-
 
 
 def build_members() -> None:

@@ -29,7 +29,10 @@ def push_everything() -> None:
     tools_image = build_tools_image()
     names[f"{prefix}/{tools_image}"] = tools_image
     Runner().run(
-        [Step(f"push {remote}", _pusher(local, remote), lane=FETCH) for remote, local in names.items()]
+        [
+            Step(f"push {remote}", _pusher(local, remote), lane=FETCH)
+            for remote, local in names.items()
+        ]
     )
 
 
@@ -44,5 +47,3 @@ def _pusher(local: str, remote: str) -> Callable[[], str]:
         return "pushed"
 
     return push
-
-

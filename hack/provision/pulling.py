@@ -75,8 +75,7 @@ def _run_pull(name: str) -> tuple[bool, int, str]:
     lines: list[str] = []
 
     def read() -> None:
-        for line in process.stdout or ():
-            lines.append(line.strip())
+        lines.extend(line.strip() for line in process.stdout or ())
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()

@@ -123,9 +123,7 @@ def artifact_steps(names: tuple[str, ...]) -> list[Step]:
             continue
         wanted.add(recipe.name)
         pending.extend(CATALOG[name] for name in recipe.after)
-    return [
-        _artifact_step(recipe, wanted) for recipe in CATALOG.values() if recipe.name in wanted
-    ]
+    return [_artifact_step(recipe, wanted) for recipe in CATALOG.values() if recipe.name in wanted]
 
 
 def _artifact_step(recipe: Recipe, wanted: set[str]) -> Step:

@@ -99,7 +99,9 @@ def _wait(namespace: str, *arguments: str) -> None:
         )
 
 
-def _install(chart: str, namespace: str, values: Callable[[], list[str | Path]]) -> Callable[[], str]:
+def _install(
+    chart: str, namespace: str, values: Callable[[], list[str | Path]]
+) -> Callable[[], str]:
     def install() -> str:
         log = log_file(f"helm-{chart}")
         log.unlink(missing_ok=True)

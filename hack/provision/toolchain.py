@@ -11,7 +11,7 @@ from pathlib import Path
 from provision.cache import REPOSITORY, build_once, cache_root, hash_files, locked, log_file
 from provision.commands import run_logged
 from provision.console import CONSOLE
-from provision.machine import install_packages, need_program
+from provision.machine import install_packages, need_program, trust_environment
 
 PINS = REPOSITORY / "hack" / "toolchains"
 GO_FLAGS = "-trimpath -pgo=off -buildvcs=false -modcacherw -mod=readonly"
@@ -71,7 +71,7 @@ def rootfs_environment() -> dict[str, str]:
 
 
 def uv_environment() -> dict[str, str]:
-    """uv on PATH."""
+    """The program uv on PATH."""
     if shutil.which("uv"):
         return {}
     checkout = REPOSITORY / ".venv" / "bin"
@@ -90,7 +90,7 @@ TOOLCHAINS: dict[str, Callable[[], dict[str, str]]] = {
 
 def environment_for(tools: tuple[str, ...]) -> dict[str, str]:
     """What a build that uses these tools runs with; installs what is missing."""
-    env: dict[str, str] = {}
+    env = trust_environment()
     for tool in tools:
         found = TOOLCHAINS[tool]()
         if "PATH" in found and "PATH" in env:
@@ -107,8 +107,11 @@ def python_tool(name: str) -> Path:
         CONSOLE.say(f"  {name}: taking the pinned Python package")
         log = log_file(f"tool-{name}")
         # --target, because a virtual environment does not survive its renaming.
-        pip = [_pip_home() / "bin" / "python", "-m", "pip", "install", "-q", "--no-compile"]
-        run_logged([*pip, "--require-hashes", "--target", out, "-r", pins], log)
+        python = str(_pip_home() / "bin" / "python")
+        pip = [python, "-m", "pip", "install", "-q", "--no-compile"]
+        run_logged(
+            [*pip, "--require-hashes", "--target", out, "-r", pins], log, env=trust_environment()
+        )
 
     salt = ".".join(str(part) for part in sys.version_info[:2])
     path, _ = build_once(f"tool-{name}", hash_files([pins], salt=salt), build)
