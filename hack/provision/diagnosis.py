@@ -12,7 +12,7 @@ MOST_PODS = 4
 
 def explain_waiting(namespaces: tuple[str, ...]) -> str:
     """A report over the pods that keep these namespaces from being ready."""
-    parts = []
+    parts: list[str] = []
     for namespace in namespaces:
         pods = unready_pods(_ask("-n", namespace, "get", "pods", "-o", "json"))
         parts.extend(_explain_pod(namespace, pod) for pod in pods[:MOST_PODS])
