@@ -4,7 +4,7 @@ Written by the relay, read by consumers before anything else looks at a record.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from eventbus.errors import InvalidRecord
 
@@ -100,4 +100,4 @@ def read_event(record: Record) -> Event:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as in events and answers."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

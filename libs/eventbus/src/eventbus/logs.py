@@ -27,8 +27,14 @@ def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
 
 def configure(level: str, **context: str) -> None:
     """Set up structlog, and let the standard library's loggers write the same lines."""
+    known = {name: value for name, value in context.items() if value}
+
+    def identify(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.update(known)  # not a contextvar: those do not reach other threads
+        return event
+
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        identify,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.dict_tracebacks,
@@ -39,12 +45,12 @@ def configure(level: str, **context: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(**{k: v for k, v in context.items() if v})
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=_render_foreign)
     )
-    logging.basicConfig(handlers=[handler], level=max(_LEVELS[level], logging.INFO), force=True)
+    logging.basicConfig(handlers=[handler], level=_LEVELS[level], force=True)
+    logging.getLogger("alembic").setLevel(max(_LEVELS[level], logging.WARNING))
 
 
 def _render_foreign(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:

@@ -7,14 +7,14 @@ from eventbus.outbox import Doorbell
 from eventbus.web.api import Api
 from eventbus.web.probes import add_probes
 from eventbus.web.server import Served
-from order_service.adapters.postgres import PostgresOrders
+from order_service.adapters.postgres import PREPARE_PLACE, PostgresOrders
 from order_service.routes import PREFIX, OrderRoutes
 
 
 def build_api(context: Context) -> Served:
     """Called after the fork."""
     settings = context.settings
-    database = Database(settings.database_url, settings.threads, "order-api")
+    database = Database(settings.database_url, settings.threads, "order-api", [PREPARE_PLACE])
     bell = Doorbell.started(settings.database_url)
     routes = OrderRoutes(PostgresOrders(database), bell, SystemClock())
     api = Api("Orders", PREFIX, context.tracing)

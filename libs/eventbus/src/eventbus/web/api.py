@@ -16,6 +16,7 @@ import pydantic
 import structlog
 from flask import Flask, Response, request
 from prometheus_client import Counter, Histogram
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from eventbus.envelope import timestamp
@@ -63,6 +64,13 @@ class Operation:
 
 
 View = Callable[..., Answer]
+
+
+class _Rendered(Response):
+    """An answer whose headers are final: nothing is to be recomputed per request."""
+
+    def get_wsgi_headers(self, _environ: Any) -> Headers:
+        return self.headers
 
 
 class Api:
@@ -146,12 +154,9 @@ def _render(answer: Answer) -> Response:
         body["message"] = answer.message
     body["timestamp"] = timestamp(datetime.now(UTC))
     body["status"] = answer.status
-    return Response(
-        orjson.dumps(body),
-        answer.status,
-        headers=dict(answer.headers),
-        content_type="application/json",
-    )
+    content = orjson.dumps(body)
+    headers = {**answer.headers, "Content-Length": str(len(content))}
+    return _Rendered(content, answer.status, headers=headers, content_type="application/json")
 
 
 def _fault(error: Exception) -> Response:

@@ -14,18 +14,20 @@ from order_service.relay import reserve_command
 
 _COLUMNS = "order_id, product, quantity, customer_email, created_at, status, reason, version"
 
-_PLACE = """
+# One round trip for the order and its announcement, planned once per connection.
+PREPARE_PLACE = """
+PREPARE place (uuid, text, int, text, timestamptz, text, text, text, text, text, text) AS
 WITH placed AS (
     INSERT INTO orders (order_id, product, quantity, customer_email, created_at, status, version,
                         idempotency_key)
-    VALUES (%(id)s, %(product)s, %(quantity)s, %(email)s, %(created_at)s, 'PENDING', 1, %(key)s)
+    VALUES ($1, $2, $3, $4, $5, 'PENDING', 1, $6)
     ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-    RETURNING order_id
+    RETURNING order_id::text
 )
 INSERT INTO outbox (topic, key, type, event_id, subject, data, traceparent)
-SELECT %(topic)s, %(id)s, %(type)s, %(event_id)s, %(id)s, %(data)s, %(traceparent)s FROM placed
-RETURNING id
+SELECT $7, order_id, $8, $9, order_id, $10, $11 FROM placed
 """
+_PLACE = "EXECUTE place (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 def to_order(row: tuple[Any, ...]) -> Order:
@@ -46,19 +48,19 @@ class PostgresOrders:
         with self._database.statement() as cursor:
             cursor.execute(
                 _PLACE,
-                {
-                    "id": order.id,
-                    "product": order.product,
-                    "quantity": order.quantity,
-                    "email": order.customer_email,
-                    "created_at": order.created_at,
-                    "key": key,
-                    "topic": event.topic,
-                    "type": event.type,
-                    "event_id": event.event_id,
-                    "data": event.data,
-                    "traceparent": traceparent,
-                },
+                [
+                    order.id,
+                    order.product,
+                    order.quantity,
+                    order.customer_email,
+                    order.created_at,
+                    key,
+                    event.topic,
+                    event.type,
+                    event.event_id,
+                    event.data,
+                    traceparent,
+                ],
             )
             return cursor.rowcount == 1
 
