@@ -214,7 +214,7 @@ class FakeSecrets:
 
     def __init__(self, error: type[Exception]) -> None:
         self._error = error
-        self.secrets: dict[str, Any] = {}
+        self.secrets: dict[tuple[str, str], Any] = {}
 
     def read_namespaced_secret(self, name: str, namespace: str) -> Any:
         if (namespace, name) not in self.secrets:
