@@ -55,6 +55,7 @@ class KafkaConfig:
             "compression.type": "lz4",
             "linger.ms": 2,
             "delivery.timeout.ms": 30_000,
+            "topic.metadata.propagation.max.ms": 5_000,
             "allow.auto.create.topics": False,
         }
 
