@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from provision.cache import build_once, cache_root, hash_files
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from provision.commands import ProvisionError
 from provision.diagnosis import pipeline_messages, unready_pods
 from provision.kindcluster import Node, build_config, choose_port

@@ -1,4 +1,5 @@
 import pytest
+
 from provision import pulling
 from provision.backing import IMAGES, NODE
 from provision.loading import missing_images, qualified

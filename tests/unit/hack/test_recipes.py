@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from provision.backing import IMAGES, PLATFORM
 from provision.commands import ProvisionError
 from provision.recipes import CATALOG, RECIPES, artifact_steps, find_recipe

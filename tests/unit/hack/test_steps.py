@@ -2,6 +2,7 @@ import io
 import threading
 
 import pytest
+
 from provision.commands import ProvisionError
 from provision.console import Console, format_seconds
 from provision.steps import COMPILE, FETCH, Runner, Step, StepFailedError, order_steps
