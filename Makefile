@@ -43,8 +43,12 @@ distclean: clean ## Also remove caches, images and .venv
 ##@ Work on it
 
 .PHONY: setup
-setup: ## Development environment: .venv, PostgreSQL and Java for the tests
+setup: ## Development environment: .venv with everything pinned
 	@hack/setup
+
+.PHONY: setup-tests
+setup-tests: ## The same, and PostgreSQL and Java for the integration tests
+	@hack/setup --tests
 
 .PHONY: fmt
 fmt: setup ## Format and mend what can be mended
@@ -78,7 +82,7 @@ verify: lint typecheck generate ## All static gates; fails when generated files 
 ##@ Test it
 
 .PHONY: test
-test: setup verify ## Unit, chart and integration tests (real Kafka, PostgreSQL; Vault if built)
+test: setup-tests ## Unit, chart and integration tests (real Kafka, PostgreSQL; Vault if built)
 	hack/artifact kafka helm >/dev/null
 	$(PYTEST) -m "not long and not e2e" tests/unit tests/charts tests/integration
 
@@ -87,7 +91,7 @@ test-unit: setup ## Unit tests alone, seconds
 	$(PYTEST) -m "not long" tests/unit
 
 .PHONY: test-integration
-test-integration: setup ## Integration tests alone
+test-integration: setup-tests ## Integration tests alone
 	hack/artifact kafka >/dev/null
 	$(PYTEST) -m "not long" tests/integration
 
@@ -97,5 +101,10 @@ test-e2e: setup ## On the kind cluster: brings it up, deploys, then asks it
 	$(PYTEST) -m "e2e and not long" tests/e2e
 
 .PHONY: test-long
-test-long: setup ## What takes longer than a minute
+test-long: setup-tests ## What takes longer than a minute
 	$(PYTEST) -m long tests
+
+.PHONY: bench-services
+bench-services: setup-tests ## Measure the services: table, plots and build/bench/services.json
+	hack/artifact kafka >/dev/null
+	bench/services
