@@ -3,6 +3,7 @@
 import smtplib
 import ssl
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 
 from email_service.config import EmailSettings
@@ -85,8 +86,12 @@ class SmtpMailer:
 
 
 def compose(mail: Mail, sender: str) -> bytes:
-    """The message as it travels; identical for every attempt."""
-    message = EmailMessage()
+    """The message as it travels; identical for every attempt.
+
+    Its lines end with CRLF: smtplib passes bytes on as they are, and servers refuse a bare newline
+    or take the whole body for one line that is too long.
+    """
+    message = EmailMessage(policy=SMTP)
     message["Message-ID"] = message_id(mail.id, sender)
     message["Date"] = format_datetime(mail.created_at)
     message["From"] = sender
