@@ -1,0 +1,317 @@
+"""Holds the whole history against the final state; pure.
+
+Each finding is of one sort: something was *lost*, something was *doubled*, or something is
+*unexplained* (it happened, and no client and no fault accounts for it).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+
+from faults.history import Attempt, Operation, Outcome, Poison, Strike
+from faults.mailsink import Mail
+from faults.observe import Logged, Move, Order, State
+
+TEMPLATE_OF = {
+    "OrderConfirmed": "confirmed",
+    "OrderRejected": "rejected",
+    "OrderCancelled": "cancelled",
+}
+HISTORIES = (
+    ["OrderPlaced", "OrderConfirmed"],
+    ["OrderPlaced", "OrderRejected"],
+    ["OrderPlaced", "OrderCancelled"],
+    ["OrderPlaced", "OrderConfirmed", "OrderCancelled"],
+)
+STATUS_AFTER = {
+    "OrderConfirmed": "CONFIRMED",
+    "OrderRejected": "REJECTED",
+    "OrderCancelled": "CANCELLED",
+}
+# Between a server's 250 and the sender's own note, these can end the sender or cut its way. A server
+# that is slow or busy is no excuse; one that drops the answer says so in the mail's own record.
+OPENS_SEND_WINDOW = (
+    "kill email.sender",
+    "frozen sender",
+    "postgres",
+    "disk full",
+    "smtp reset",
+)
+_SETTLING_SECONDS = 12.0  # after a fault is healed: the lease, a restart, a pause before trying
+
+
+class Sort(StrEnum):
+    """What is wrong."""
+
+    LOST = "lost"
+    DOUBLED = "doubled"
+    UNEXPLAINED = "unexplained"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One breach of one invariant."""
+
+    sort: Sort
+    invariant: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that is known about a run."""
+
+    initial_stock: Mapping[str, int]
+    attempts: Sequence[Attempt]
+    strikes: Sequence[Strike]
+    poisons: Sequence[Poison]
+    mails: Sequence[Mail]
+    state: State
+    strange_exits: Sequence[str] = field(default_factory=tuple)
+
+
+def check(evidence: Evidence) -> list[Finding]:
+    """Every invariant over the whole history."""
+    return [finding for rule in RULES for finding in rule(evidence)]
+
+
+def attempts_of_keys(evidence: Evidence) -> Iterator[Finding]:
+    """What succeeded exists once, what failed does not exist, same key means same order."""
+    orders: dict[str, list[Order]] = defaultdict(list)
+    for order in evidence.state.orders:
+        orders[order.email].append(order)
+    placed: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in evidence.attempts:
+        if attempt.operation is Operation.PLACE:
+            placed[attempt.email].append(attempt)
+    for email, found in orders.items():
+        if email not in placed:
+            yield Finding(Sort.UNEXPLAINED, "an order nobody placed", found[0].id)
+    for email, attempts in placed.items():
+        yield from _key(email, attempts, orders.get(email, []))
+
+
+def _key(email: str, attempts: Sequence[Attempt], found: Sequence[Order]) -> Iterator[Finding]:
+    told = {attempt.order_id for attempt in attempts if attempt.outcome is Outcome.OK}
+    first = attempts[0]
+    if len(found) > 1:
+        yield Finding(Sort.DOUBLED, "one key, one order", f"{email}: {[o.id for o in found]}")
+    if len(told) > 1:
+        yield Finding(Sort.DOUBLED, "same key, same order", f"{email}: {sorted(map(str, told))}")
+    if told and not told <= {order.id for order in found}:
+        yield Finding(Sort.LOST, "an accepted order is there", f"{email}: {sorted(map(str, told))}")
+    if found and all(attempt.outcome is Outcome.FAIL for attempt in attempts):
+        yield Finding(Sort.UNEXPLAINED, "a refused order is not there", f"{email}: {found[0].id}")
+    for order in found:
+        if (order.product, order.quantity, order.key) != (
+            first.product,
+            first.quantity,
+            first.key,
+        ):
+            yield Finding(Sort.UNEXPLAINED, "an order is what was asked for", f"{email}: {order}")
+
+
+def outcomes(evidence: Evidence) -> Iterator[Finding]:
+    """Every order ends in exactly one outcome, and its events tell that story, each once."""
+    events: dict[str, list[Logged]] = defaultdict(list)
+    for event in evidence.state.event_log:
+        events[event.order_id].append(event)
+    known = {order.id for order in evidence.state.orders}
+    for order_id in events.keys() - known:
+        yield Finding(Sort.UNEXPLAINED, "events belong to an order", order_id)
+    for order in evidence.state.orders:
+        told = [event.type for event in events[order.id]]
+        if order.status == "PENDING":
+            yield Finding(Sort.LOST, "every order ends", f"{order.id} is PENDING, told: {told}")
+        elif len(told) > len(set(told)):
+            yield Finding(Sort.DOUBLED, "every event is told once", f"{order.id}: {told}")
+        elif told not in HISTORIES or STATUS_AFTER[told[-1]] != order.status:
+            detail = f"{order.id} is {order.status}, told: {told}"
+            yield Finding(Sort.LOST, "the events tell the outcome", detail)
+        elif order.version != len(told):
+            yield Finding(Sort.UNEXPLAINED, "a version per event", f"{order}: {told}")
+
+
+def cancellations(evidence: Evidence) -> Iterator[Finding]:
+    """Who was told that an order is cancelled finds it cancelled; nobody else does."""
+    status = {order.id: order.status for order in evidence.state.orders}
+    asked = {a.order_id for a in evidence.attempts if a.operation is Operation.CANCEL}
+    for attempt in evidence.attempts:
+        cancelled = attempt.operation is Operation.CANCEL and attempt.outcome is Outcome.OK
+        if cancelled and status.get(str(attempt.order_id)) != "CANCELLED":
+            yield Finding(Sort.LOST, "a cancellation holds", str(attempt.order_id))
+    for order_id, state in status.items():
+        if state == "CANCELLED" and order_id not in asked:
+            yield Finding(Sort.UNEXPLAINED, "cancelled by whom", order_id)
+
+
+def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
+    """What is left plus what was confirmed is what there was plus what was added."""
+    sold: Counter[str] = Counter()
+    for order in evidence.state.orders:
+        if order.status == "CONFIRMED":
+            sold[order.product] += order.quantity
+    least, most = Counter(evidence.initial_stock), Counter(evidence.initial_stock)
+    for attempt in evidence.attempts:
+        if attempt.operation is Operation.ADD and attempt.outcome is not Outcome.FAIL:
+            most[attempt.product] += attempt.quantity
+            if attempt.outcome is Outcome.OK:
+                least[attempt.product] += attempt.quantity
+    for product in most.keys() | sold.keys() | evidence.state.stock.keys():
+        left = evidence.state.stock.get(product, 0)
+        there = left + sold[product]
+        if there < least[product]:
+            detail = f"{product}: {left} left + {sold[product]} sold < {least[product]}"
+            yield Finding(Sort.DOUBLED, "stock adds up", detail)
+        if there > most[product]:
+            detail = f"{product}: {left} left + {sold[product]} sold > {most[product]}"
+            yield Finding(Sort.LOST, "stock adds up", detail)
+        if left < 0:
+            yield Finding(Sort.DOUBLED, "stock is never negative", product)
+
+
+def events_reached_kafka(evidence: Evidence) -> Iterator[Finding]:
+    """What the log calls published is in the topic, and nothing else is."""
+    told = {event.event_id for event in evidence.state.told}
+    logged = {event.event_id for event in evidence.state.event_log}
+    for event_id in sorted(logged - told):
+        yield Finding(Sort.LOST, "a published event is in Kafka", event_id)
+    for event_id in sorted(told - logged):
+        yield Finding(Sort.UNEXPLAINED, "an event in Kafka was published", event_id)
+
+
+def events_in_order(evidence: Evidence) -> Iterator[Finding]:
+    """First copies of an order's events lie in the topic in the order of its versions."""
+    latest: dict[str, int] = {}
+    seen: set[str] = set()
+    for event in evidence.state.told:
+        if event.event_id in seen:
+            continue
+        seen.add(event.event_id)
+        version = int(event.event_id.rpartition(":")[2])
+        if version < latest.get(event.order_id, 0):
+            yield Finding(Sort.UNEXPLAINED, "events of an order in order", event.event_id)
+        latest[event.order_id] = version
+
+
+def mails_went_out(evidence: Evidence) -> Iterator[Finding]:
+    """Per outcome that was told, one intent and at least one accepted mail under one Message-ID."""
+    intents: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for letter in evidence.state.letters:
+        intents[letter.order_id, letter.template].append(letter.message_id)
+    accepted = Counter(_mail_id(mail) for mail in evidence.mails)
+    due = {
+        (event.order_id, TEMPLATE_OF[event.type])
+        for event in evidence.state.event_log
+        if event.type in TEMPLATE_OF
+    }
+    for order_id, template in sorted(due):
+        ids = intents.get((order_id, template), [])
+        if not ids:
+            yield Finding(Sort.LOST, "every outcome is a mail", f"{order_id} {template}: no intent")
+        elif not any(accepted[mail_id] for mail_id in ids):
+            yield Finding(Sort.LOST, "every outcome is a mail", f"{order_id} {template}: not sent")
+        if len(ids) > 1:
+            yield Finding(Sort.DOUBLED, "one Message-ID per outcome", f"{order_id} {template}")
+    for order_id, template in sorted(intents.keys() - due):
+        yield Finding(Sort.UNEXPLAINED, "a mail has an outcome", f"{order_id} {template}")
+    known = {letter.message_id for letter in evidence.state.letters}
+    for mail_id in accepted.keys() - known:
+        yield Finding(Sort.UNEXPLAINED, "an accepted mail has an intent", mail_id)
+    for letter in evidence.state.letters:
+        if letter.state != "SENT":
+            detail = f"{letter.order_id} {letter.template} is {letter.state}: {letter.last_error}"
+            yield Finding(Sort.LOST, "every mail is sent", detail)
+
+
+def second_copies(evidence: Evidence) -> Iterator[Finding]:
+    """A mail accepted twice needs a fault between the copies that hid the first acceptance."""
+    copies: dict[str, list[Mail]] = defaultdict(list)
+    for mail in evidence.mails:
+        copies[mail.message_id].append(mail)
+    for message_id, mails in copies.items():
+        for earlier, later in pairwise(mails):
+            hidden = not earlier.answered or any(
+                strike.kind.startswith(OPENS_SEND_WINDOW)
+                and strike.started - 1.0 <= later.time
+                and strike.ended + _SETTLING_SECONDS >= earlier.time
+                for strike in evidence.strikes
+            )
+            if not hidden:
+                detail = f"{message_id} at {earlier.time:.2f} and {later.time:.2f}"
+                yield Finding(Sort.DOUBLED, "a second copy has a cause", detail)
+
+
+def nothing_waits(evidence: Evidence) -> Iterator[Finding]:
+    """Outboxes are empty and every position is at the end."""
+    for where, count in (*evidence.state.outbox.items(), *evidence.state.lag.items()):
+        if count:
+            yield Finding(Sort.LOST, "outbox and lag return to 0", f"{where}: {count}")
+
+
+def each_record_once(evidence: Evidence) -> Iterator[Finding]:
+    """Committed moves of a partition join without gap or overlap, except where we reset them."""
+    position: dict[tuple[str, str], int] = {}
+    for move in evidence.state.moves:
+        where = (move.service, move.partition)
+        yield from _join(move, position.get(where))
+        position[where] = move.after
+
+
+def _join(move: Move, position: int | None) -> Iterator[Finding]:
+    if move.by_injector:
+        return
+    detail = f"{move.service} {move.partition}: {position} then {move.before}→{move.after}"
+    if position is not None and move.after <= position:
+        yield Finding(Sort.DOUBLED, "each record takes effect once", detail)
+    elif move.before != position:
+        yield Finding(Sort.UNEXPLAINED, "positions follow each other", detail)
+
+
+def dead_letters(evidence: Evidence) -> Iterator[Finding]:
+    """Each poison is put aside once with a cause and forwarded; nothing else is put aside."""
+    aside = Counter(letter.origin for letter in evidence.state.dead_letters)
+    forwarded = set(evidence.state.forwarded)
+    resets = Counter(move.service for move in evidence.state.moves if move.by_injector)
+    service_of = {letter.origin: letter.service for letter in evidence.state.dead_letters}
+    poisons = {poison.origin for poison in evidence.poisons}
+    for origin in sorted(poisons - aside.keys()):
+        yield Finding(Sort.LOST, "a poison record is put aside", origin)
+    for origin in sorted(aside.keys() - poisons):
+        yield Finding(Sort.UNEXPLAINED, "what is put aside was poison", origin)
+    for origin in sorted(aside.keys() - forwarded):
+        yield Finding(Sort.LOST, "a dead letter is forwarded", origin)
+    for origin, count in aside.items():
+        if count > 1 + resets[service_of[origin]]:
+            yield Finding(Sort.DOUBLED, "a poison record is put aside once", f"{origin}: {count}")
+    for letter in evidence.state.dead_letters:
+        if not letter.cause.strip():
+            yield Finding(Sort.UNEXPLAINED, "a dead letter has a cause", letter.origin)
+
+
+def processes(evidence: Evidence) -> Iterator[Finding]:
+    """A process ends when a fault ends it, or says why."""
+    for line in evidence.strange_exits:
+        yield Finding(Sort.UNEXPLAINED, "a process ended by itself", line)
+
+
+def _mail_id(mail: Mail) -> str:
+    return mail.message_id.strip("<>").partition("@")[0]
+
+
+RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
+    attempts_of_keys,
+    outcomes,
+    cancellations,
+    stock_adds_up,
+    events_reached_kafka,
+    events_in_order,
+    mails_went_out,
+    second_copies,
+    nothing_waits,
+    each_record_once,
+    dead_letters,
+    processes,
+)
