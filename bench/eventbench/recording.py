@@ -1,6 +1,6 @@
 """What every scenario does with what came back: answers, orders, audits into a stage."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from eventbench import ledger
 from eventbench.driving import Driven
@@ -32,9 +32,13 @@ def count_answers(stage: Stage, driven: Driven) -> None:
         stage.counts.notes.append(f"{driven.result.unsent} requests found no free connection")
 
 
-def record_stored(shop: Shop, stage: Stage, accepted: Sequence[str]) -> None:
-    """Audit with the workers stopped."""
-    ledger.audit_stored(accepted, stage.counts, ledger.collect_evidence(shop))
+def record_stored(shop: Shop, stage: Stage, driven: Driven, earlier: Collection[str]) -> None:
+    """Audit with the workers stopped; orders of earlier runs lie in the same stores."""
+    evidence = ledger.collect_evidence(shop)
+    for order in earlier:
+        evidence.orders.pop(order, None)
+        evidence.outbox.pop(order, None)
+    ledger.audit_stored(driven.identifiers, stage.counts, evidence)
     _note_ended(shop, stage)
 
 

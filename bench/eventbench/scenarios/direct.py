@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from eventbench.driving import Driven, Order, drive
+from eventbench.driving import Order, drive
 from eventbench.environment import SERVICES
 from eventbench.observing import Observer
 from eventbench.recording import record_load, record_stored
@@ -33,37 +33,32 @@ def measure_direct(stack: Stack, effort: Effort) -> Iterator[Stage]:
     """Saturation by the closed loop, then the open loop at half of that rate."""
     with stack.shop() as shop:
         shop.start(["order.api"])
-        accepted: list[str] = []
         tried: dict[int, float] = {}
+        earlier: set[str] = set()
         for connections in _CONNECTIONS:  # a warm-up, too
-            trial = drive(
-                shop.url("order"),
-                Order(connections=connections, seconds=_CALIBRATION_SECONDS, warmup=1),
-                shop.directory,
-            )
+            order = Order(connections=connections, seconds=_CALIBRATION_SECONDS, warmup=1)
+            trial = drive(shop.url("order"), order, shop.directory)
             tried[connections] = trial.result.rate
-            accepted += trial.identifiers
+            earlier.update(trial.identifiers)
         best = max(tried, key=lambda connections: tried[connections])
 
         closed = Stage("post-direct", f"POST direct, closed loop, c={best}")
         order = Order(connections=best, seconds=effort.direct_seconds, warmup=1)
-        accepted += _drive_observed(shop, closed, order).identifiers
-        closed.series["rps_by_connections"] = [(float(c), round(r, 1)) for c, r in tried.items()]
-        record_stored(shop, closed, accepted)
-        yield closed
+        yield _measure(shop, closed, order, earlier)
 
         half = Stage("post-direct-half", "POST direct, open loop at half of that rate")
         rate = max(1, round(closed.figures["rps"] / 2))
         order = Order(connections=64, rate=rate, seconds=effort.direct_seconds, warmup=2)
-        accepted += _drive_observed(shop, half, order).identifiers
-        record_stored(shop, half, accepted)
-        yield half
+        yield _measure(shop, half, order, earlier)
 
 
-def _drive_observed(shop: Shop, stage: Stage, order: Order) -> Driven:
+def _measure(shop: Shop, stage: Stage, order: Order, earlier: set[str]) -> Stage:
+    """One run of load, audited without the orders of earlier ones, which it then joins."""
     with Observer(shop) as observer:
         driven = drive(shop.url("order"), order, shop.directory)
     record_load(stage, driven)
     observer.describe(stage, driven.result.ok)
     del stage.figures["outbox_age_max_s"]  # nothing empties it here
-    return driven
+    record_stored(shop, stage, driven, earlier)
+    earlier.update(driven.identifiers)
+    return stage
