@@ -5,6 +5,7 @@ validation.py. A body that slipped past both ends as Stalled, never as a traceba
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from eventpipeline_operator.api.reasons import Reason
@@ -41,13 +42,22 @@ def parse(body: Json) -> EventPipeline:
         ) from error
 
 
-def _pipeline(body: Json) -> EventPipeline:
-    meta, spec = body["metadata"], body["spec"]
+def identify(body: Json) -> EventPipeline:
+    """Only the identity: enough to say on an object that its spec is not understood."""
+    meta = body["metadata"]
     return EventPipeline(
         key=Key(meta["namespace"], meta["name"]),
         uid=meta["uid"],
         generation=int(meta["generation"]),
         deleting="deletionTimestamp" in meta,
+        status=body.get("status") or {},
+    )
+
+
+def _pipeline(body: Json) -> EventPipeline:
+    spec = body["spec"]
+    return replace(
+        identify(body),
         bootstrap_servers=spec["kafka"]["bootstrapServers"],
         suspend=bool(spec.get("suspend", False)),
         vault=_vault(spec["vault"]) if spec.get("vault") else None,
@@ -57,7 +67,6 @@ def _pipeline(body: Json) -> EventPipeline:
         topics=tuple(_topic(t) for t in spec.get("topics") or ()),
         secrets=tuple(_secret(s) for s in spec.get("secrets") or ()),
         services=tuple(_service(s) for s in spec.get("services") or ()),
-        status=body.get("status") or {},
     )
 
 

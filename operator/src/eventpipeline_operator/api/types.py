@@ -185,7 +185,7 @@ class EventPipeline:
     key: Key
     uid: str
     generation: int
-    bootstrap_servers: str
+    bootstrap_servers: str = ""
     suspend: bool = False
     deleting: bool = False
     vault: Vault | None = None

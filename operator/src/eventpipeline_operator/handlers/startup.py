@@ -21,3 +21,9 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.posting.loggers = False
     settings.peering.standalone = True
     settings.process.ultimate_exiting_timeout = 25
+
+
+@kopf.on.login()
+async def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+    """The pod's ServiceAccount, or a kubeconfig; kopf's default would load a second client."""
+    return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)

@@ -86,20 +86,18 @@ def stamp(
 
 
 def changed(previous: Json, conditions: Sequence[Condition]) -> list[Condition]:
-    """Conditions worth an event: status or reason differ from before.
+    """Conditions whose status or reason differ from before."""
+    before = {t: (c["status"], c["reason"]) for t, c in current(previous).items()}
+    return [c for c in conditions if before.get(c.type) != (c.status, c.reason)]
 
-    Ready repeats what a step says; only that it became true is news.
-    """
-    before = current(previous)
+
+def newsworthy(conditions: Sequence[Condition]) -> list[Condition]:
+    """Conditions that an event may tell of: the others repeat what a step says."""
+    repeated = (ConditionType.RECONCILING, ConditionType.STALLED)
     return [
         c
         for c in conditions
-        if c.type not in (ConditionType.RECONCILING, ConditionType.STALLED)
-        and (c.type is not ConditionType.READY or c.status is Status.TRUE or len(conditions) == 1)
-        and (
-            c.type not in before
-            or (before[c.type]["status"], before[c.type]["reason"]) != (c.status, c.reason)
-        )
+        if c.type not in repeated and (c.type is not ConditionType.READY or c.status is Status.TRUE)
     ]
 
 

@@ -5,8 +5,8 @@ turns that into conditions.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from eventpipeline_operator.api.observed import (
     TopicsObservation,
     WorkloadsObservation,
 )
-from eventpipeline_operator.api.parsing import parse
+from eventpipeline_operator.api.parsing import identify, parse
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import EventPipeline
 from eventpipeline_operator.api.validation import validate
@@ -83,19 +83,16 @@ class Reconciler:
     async def reconcile(self, body: Mapping[str, Any], wake: Wake) -> Outcome:
         """One pass; never raises for what is the object's or a server's fault."""
         started = self._clock()
-        try:
-            pipeline = parse(body)
-        except Stalled as error:
-            log.warning("object not understood", reason=error.reason, message=error.message)
-            return Outcome.STALLED
+        pipeline, complaints = _understand(body)
         if pipeline.deleting:
             return Outcome.DONE
         memory = self._memories.setdefault(pipeline.uid, Memory(pipeline.status))
-        refusal = self._refusal(pipeline)
+        pipeline = replace(pipeline, status=memory.status)  # what was written, not what came back
+        refusal = _refusal(pipeline, complaints)
         if refusal:
             status = policy.build_refusal(pipeline, memory.status, refusal, self._now())
-            await self._publish(pipeline, memory, status, (refusal,))
-            outcome = Outcome.STALLED if refusal.status is Status.FALSE else Outcome.DONE
+            await self._publish(pipeline, memory, status, [refusal])
+            outcome = Outcome.DONE  # only a change of the object can mend it
         else:
             outcome = await self._run_steps(pipeline, memory, wake)
         self._ports.metrics.reconciled(pipeline.key, self._clock() - started, outcome.name.lower())
@@ -105,22 +102,6 @@ class Reconciler:
         """The object is gone."""
         self._memories.pop(uid, None)
 
-    @staticmethod
-    def _refusal(pipeline: EventPipeline) -> Condition | None:
-        complaints = validate(pipeline)
-        if complaints:
-            return Condition(
-                ConditionType.READY, Status.FALSE, Reason.INVALID_SPEC, "; ".join(complaints)
-            )
-        if pipeline.suspend:
-            return Condition(
-                ConditionType.READY,
-                Status.UNKNOWN,
-                Reason.SUSPENDED,
-                "spec.suspend is true: nothing is changed until it is set to false",
-            )
-        return None
-
     async def _run_steps(self, pipeline: EventPipeline, memory: Memory, wake: Wake) -> Outcome:
         if not self._still_verified(pipeline, memory, wake):
             await self._verify(pipeline, memory)
@@ -129,7 +110,7 @@ class Reconciler:
         steps = evaluate_steps(observation)
         conditions = policy.summarise(steps, observation.problems)
         status = policy.build_status(pipeline, memory.status, observation, conditions, self._now())
-        await self._publish(pipeline, memory, status, conditions)
+        await self._publish(pipeline, memory, status, policy.newsworthy(conditions))
         return _outcome(observation.problems)
 
     def _still_verified(self, pipeline: EventPipeline, memory: Memory, wake: Wake) -> bool:
@@ -179,16 +160,36 @@ class Reconciler:
         pipeline: EventPipeline,
         memory: Memory,
         status: Mapping[str, Any],
-        conditions: tuple[Condition, ...],
+        news: Sequence[Condition],
     ) -> None:
         if status == memory.status:
             return
-        changed = policy.changed(memory.status, conditions)
+        changed = policy.changed(memory.status, news)
         await self._ports.status.write_status(pipeline, status)
         memory.status = status
         for condition in changed:
             log.info("condition", **{k: str(v) for k, v in vars(condition).items()})
             await self._ports.status.emit_event(pipeline, condition)
+
+
+def _understand(body: Mapping[str, Any]) -> tuple[EventPipeline, list[str]]:
+    """The parsed object, or as much of it as can be named, with all complaints about it."""
+    try:
+        pipeline = parse(body)
+    except Stalled as error:
+        return identify(body), [error.message]
+    return pipeline, validate(pipeline)
+
+
+def _refusal(pipeline: EventPipeline, complaints: Sequence[str]) -> Condition | None:
+    """Why no step runs, if none does."""
+    if complaints:
+        message = "; ".join(complaints)
+        return Condition(ConditionType.READY, Status.FALSE, Reason.INVALID_SPEC, message)
+    if pipeline.suspend:
+        message = "spec.suspend is true: nothing is changed until it is set to false"
+        return Condition(ConditionType.READY, Status.UNKNOWN, Reason.SUSPENDED, message)
+    return None
 
 
 def _outcome(problems: tuple[Problem, ...]) -> Outcome:

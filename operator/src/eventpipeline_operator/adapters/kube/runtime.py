@@ -174,12 +174,18 @@ class KubeRuntime:
         OBJECT_WRITES.labels(kind=child.ref.kind, result="deleted").inc()
 
     def _pod_problem(self, pipeline: EventPipeline, workload: str) -> Problem | None:
-        pods = sorted(
-            (c for c in self._cache.of(pipeline.key, POD.name) if c.workload == workload),
-            key=lambda child: child.created,
-            reverse=True,
-        )
-        return next((pod.problem for pod in pods if pod.problem and not pod.deleting), None)
+        """The first problem among the pods of the newest revision."""
+        pods = [
+            child
+            for child in self._cache.of(pipeline.key, POD.name)
+            if child.workload == workload and not child.deleting
+        ]
+        if not pods:
+            return None
+        newest = max(pods, key=lambda pod: (pod.created, int(pod.version)))
+        same = sorted(p.ref for p in pods if p.owner_uid == newest.owner_uid and p.problem)
+        found = self._cache.get(same[0]) if same else None
+        return found.problem if found else None
 
     @staticmethod
     def _keeps(child: Child, kept: set[Ref]) -> bool:

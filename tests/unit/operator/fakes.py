@@ -1,0 +1,218 @@
+"""In-memory ports: brokers, Vault and runtime as far as the steps can tell."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from eventpipeline_operator.api.conditions import Condition
+from eventpipeline_operator.api.observed import (
+    MigrationPhase,
+    MigrationState,
+    ObservedTopic,
+    WorkloadState,
+)
+from eventpipeline_operator.api.types import EventPipeline, Key, Vault
+from eventpipeline_operator.desired.records import (
+    MigrationRecord,
+    SecretRecord,
+    SecretReference,
+    TopicRecord,
+    WorkloadRecord,
+)
+from eventpipeline_operator.desired.topic_plan import ConfigChange
+from eventpipeline_operator.errors import ReconcileError
+from eventpipeline_operator.reconcile.ports import KvValue, Ports, Record
+
+
+@dataclass
+class FakeKafka:
+    """Topics by name; `failure` is raised by every call while set."""
+
+    topics: dict[str, ObservedTopic] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    failure: ReconcileError | None = None
+    calls: list[str] = field(default_factory=list)
+
+    async def describe(
+        self, servers: str, names: Collection[str], configured: Collection[str]
+    ) -> Mapping[str, ObservedTopic]:
+        self._count("describe")
+        assert servers
+        assert set(configured) <= set(names)
+        return {name: self.topics[name] for name in names if name in self.topics}
+
+    async def create(self, servers: str, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
+        self._count("create")
+        assert servers
+        for topic in topics:
+            if topic.name not in self.refusals:
+                self.topics[topic.name] = ObservedTopic(
+                    name=topic.name,
+                    id=f"id-{len(self.topics)}",
+                    partitions=topic.partitions,
+                    replication_factor=topic.replication_factor or 1,
+                    config=dict(topic.config),
+                )
+        return {t.name: self.refusals[t.name] for t in topics if t.name in self.refusals}
+
+    async def grow(self, servers: str, totals: Mapping[str, int]) -> Mapping[str, str]:
+        self._count("grow")
+        assert servers
+        for name, total in totals.items():
+            self.topics[name] = replace(self.topics[name], partitions=total)
+        return {}
+
+    async def configure(
+        self, servers: str, changes: Mapping[str, ConfigChange]
+    ) -> Mapping[str, str]:
+        self._count("configure")
+        assert servers
+        for name, change in changes.items():
+            config = {**self.topics[name].config, **change}
+            kept = {k: v for k, v in config.items() if v is not None}
+            self.topics[name] = replace(self.topics[name], config=kept)
+        return {}
+
+    @property
+    def writes(self) -> list[str]:
+        return [call for call in self.calls if call != "describe"]
+
+    def _count(self, call: str) -> None:
+        self.calls.append(call)
+        if self.failure:
+            raise self.failure
+
+
+@dataclass
+class FakeVault:
+    """kv secrets by path."""
+
+    secrets: dict[str, KvValue] = field(
+        default_factory=lambda: {"shop": KvValue({"USER": "ada", "PASSWORD": "p@ss"}, "1")}
+    )
+    failure: ReconcileError | None = None
+    reads: int = 0
+
+    async def read_kv(
+        self, namespace: str, vault: Vault, mount: str, path: str, version: int | None
+    ) -> KvValue:
+        assert (namespace, mount, version) == ("team", "kv", None)
+        assert vault.role == "shop"
+        self.reads += 1
+        if self.failure:
+            raise self.failure
+        return self.secrets[path]
+
+
+@dataclass
+class FakeRuntime:
+    """Holds what was applied; workloads are available and migrations succeed when told so."""
+
+    applied: dict[str, Record] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    available: bool = True
+    migrated: bool = True
+    failures: dict[str, ReconcileError] = field(default_factory=dict)
+
+    async def apply(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
+        for record in records:
+            name = self._name(pipeline, record)
+            if name in self.failures:
+                raise self.failures[name]
+            if self.applied.get(name) != record:
+                self.applied[name] = record
+                self.log.append(name)
+
+    async def prune(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
+        kept = {self._name(pipeline, record) for record in records}
+        for name in set(self.applied) - kept:
+            del self.applied[name]
+            self.log.append(f"-{name}")
+
+    def observe_workload(self, pipeline: EventPipeline, record: WorkloadRecord) -> WorkloadState:
+        if self._name(pipeline, record) not in self.applied:
+            return WorkloadState(record.name)
+        wanted = 1 if record.replicas is None else record.replicas
+        available = wanted if self.available else 0
+        return WorkloadState(record.name, wanted, wanted, available, current=True)
+
+    def observe_migration(self, pipeline: EventPipeline, record: MigrationRecord) -> MigrationState:
+        if self._name(pipeline, record) not in self.applied:
+            return MigrationState(MigrationPhase.ABSENT)
+        done = MigrationPhase.SUCCEEDED if self.migrated else MigrationPhase.RUNNING
+        return MigrationState(done)
+
+    def observe_secret(
+        self, pipeline: EventPipeline, entry: str, source: str
+    ) -> SecretReference | None:
+        assert pipeline
+        found = [
+            record.reference
+            for record in self.applied.values()
+            if isinstance(record, SecretRecord) and (record.entry, record.source) == (entry, source)
+        ]
+        return found[-1] if found else None
+
+    def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
+        return f"{pipeline.key.name}-{reference.entry}-{reference.revision}"
+
+    def names(self, kind: type) -> set[str]:
+        return {name for name, record in self.applied.items() if isinstance(record, kind)}
+
+    def _name(self, pipeline: EventPipeline, record: Record) -> str:
+        if isinstance(record, SecretRecord):
+            return self.secret_name(pipeline, record.reference)
+        if isinstance(record, SecretReference):
+            return self.secret_name(pipeline, record)
+        if isinstance(record, MigrationRecord):
+            return f"{record.name}-{record.revision}"
+        return record.name if isinstance(record, WorkloadRecord) else "route"
+
+
+@dataclass
+class FakeStatus:
+    """Statuses and events in order."""
+
+    statuses: list[Mapping[str, Any]] = field(default_factory=list)
+    events: list[Condition] = field(default_factory=list)
+
+    async def write_status(self, pipeline: EventPipeline, status: Mapping[str, Any]) -> None:
+        assert pipeline
+        self.statuses.append(status)
+
+    async def emit_event(self, pipeline: EventPipeline, condition: Condition) -> None:
+        assert pipeline
+        self.events.append(condition)
+
+    def condition(self, kind: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = next(
+            (c for c in self.statuses[-1]["conditions"] if c["type"] == kind), {}
+        )
+        return found
+
+
+@dataclass
+class FakeMetrics:
+    """Outcomes in order."""
+
+    outcomes: list[str] = field(default_factory=list)
+
+    def reconciled(self, key: Key, seconds: float, reason: str) -> None:
+        assert key
+        assert seconds >= 0
+        self.outcomes.append(reason)
+
+
+@dataclass
+class World:
+    """All ports of one test."""
+
+    kafka: FakeKafka = field(default_factory=FakeKafka)
+    vault: FakeVault = field(default_factory=FakeVault)
+    runtime: FakeRuntime = field(default_factory=FakeRuntime)
+    status: FakeStatus = field(default_factory=FakeStatus)
+    metrics: FakeMetrics = field(default_factory=FakeMetrics)
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(self.kafka, self.vault, self.runtime, self.status, self.metrics)

@@ -1,0 +1,84 @@
+"""What is delivered, and what of it is worth a pass."""
+
+from typing import Any
+
+from eventpipeline_operator.api.types import Key
+from eventpipeline_operator.reconcile.inbox import Inbox
+from eventpipeline_operator.reconcile.queue import Outcome, Wake
+from unit.operator.bodies import build_body
+
+KEY = Key("team", "shop")
+
+
+class FakeReconciler:
+    """Records bodies."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+        self.forgotten: list[str] = []
+
+    async def reconcile(self, body: Any, wake: Wake) -> Outcome:
+        assert wake is Wake.CHANGE
+        self.bodies.append(body)
+        return Outcome.DONE
+
+    def forget(self, uid: str) -> None:
+        self.forgotten.append(uid)
+
+
+class FakeQueue:
+    """Records wishes."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[Key, Wake]] = []
+        self.removed: list[Key] = []
+
+    def add(self, key: Key, wake: Wake) -> None:
+        self.added.append((key, wake))
+
+    def remove(self, key: Key) -> None:
+        self.removed.append(key)
+
+
+def build() -> tuple[Inbox, FakeReconciler, Any]:
+    reconciler = FakeReconciler()
+    return Inbox(reconciler), reconciler, FakeQueue()  # type: ignore[arg-type]
+
+
+def test_a_new_object_and_a_new_generation_are_news() -> None:
+    inbox, _, queue = build()
+    inbox.deliver(queue, None, build_body())
+    inbox.deliver(queue, "MODIFIED", build_body(generation=2))
+    assert queue.added == [(KEY, Wake.CHANGE)] * 2
+
+
+def test_our_own_status_write_is_no_news() -> None:
+    inbox, _, queue = build()
+    inbox.deliver(queue, None, build_body())
+    inbox.deliver(queue, "MODIFIED", {**build_body(resourceVersion="9"), "status": {"a": "b"}})
+    assert queue.added == [(KEY, Wake.CHANGE)]
+
+
+async def test_a_pass_sees_the_newest_body() -> None:
+    inbox, reconciler, queue = build()
+    inbox.deliver(queue, None, build_body(managedFields=[{"manager": "x"}]))
+    inbox.deliver(queue, "MODIFIED", build_body(generation=2))
+    assert await inbox.run_pass(KEY, Wake.CHANGE) is Outcome.DONE
+    assert reconciler.bodies == [build_body(generation=2)]
+
+
+async def test_a_deleted_object_is_forgotten() -> None:
+    inbox, reconciler, queue = build()
+    inbox.deliver(queue, None, build_body())
+    inbox.deliver(queue, "DELETED", build_body())
+    assert (reconciler.forgotten, queue.removed, len(inbox)) == (["uid-1"], [KEY], 0)
+    assert await inbox.run_pass(KEY, Wake.CHILD) is Outcome.GONE
+
+
+def test_a_late_farewell_does_not_hit_the_successor() -> None:
+    inbox, reconciler, queue = build()
+    inbox.deliver(queue, None, build_body())
+    inbox.deliver(queue, "ADDED", build_body(uid="uid-2"))
+    inbox.deliver(queue, "DELETED", build_body())
+    assert len(inbox) == 1
+    assert reconciler.forgotten == ["uid-1"]
