@@ -1,0 +1,84 @@
+"""The connection pool against real Postgres."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+import pytest
+
+from eventbus import database as module
+from eventbus.database import Database, is_outage
+from eventbus.errors import Unavailable
+from servers.local import free_port
+from servers.postgres import PostgresServer
+
+
+def backend(database: Database) -> int:
+    with database.statement() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        row = cursor.fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_connections_are_used_again(database: Database) -> None:
+    assert backend(database) == backend(database)
+
+
+def test_no_more_connections_than_allowed_and_everyone_is_served(database: Database) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        backends = set(pool.map(lambda _: backend(database), range(100)))
+    assert len(backends) <= 4
+
+
+def test_who_waits_too_long_is_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHECKOUT_SECONDS", 0.05)
+    small = Database(database_url, 1)
+    with small.statement(), pytest.raises(Unavailable, match="busy"):
+        backend(small)
+    small.close()
+
+
+def test_a_connection_that_died_at_rest_is_replaced(
+    database: Database, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECK_AFTER_IDLE_SECONDS", 0.0)
+    killed = backend(database)
+    admin = psycopg2.connect(postgres.url("postgres"))
+    admin.cursor().execute("SELECT pg_terminate_backend(%s, 5000)", [killed])
+    admin.close()
+    assert backend(database) != killed
+
+
+def test_a_failed_statement_leaves_a_usable_connection(database: Database) -> None:
+    with pytest.raises(psycopg2.Error), database.transaction() as cursor:
+        cursor.execute("SELECT nonsense")
+    with database.transaction() as cursor:
+        cursor.execute("INSERT INTO effect VALUES (1)")
+    with database.statement() as cursor:
+        cursor.execute("SELECT count(*) FROM effect")
+        assert cursor.fetchone() == (1,)
+
+
+def test_a_server_that_is_away_is_unavailable() -> None:
+    nowhere = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none", 1)
+    assert not nowhere.is_reachable()
+    with pytest.raises(Unavailable):
+        backend(nowhere)
+
+
+@pytest.mark.parametrize(
+    ("error", "outage"),
+    [
+        (psycopg2.OperationalError(), True),
+        (psycopg2.errors.DeadlockDetected(), True),
+        (psycopg2.errors.UndefinedTable(), True),
+        (psycopg2.errors.InsufficientPrivilege(), True),
+        (psycopg2.errors.NumericValueOutOfRange(), False),
+        (psycopg2.errors.NotNullViolation(), False),
+        (ValueError(), False),
+    ],
+)
+def test_errors_of_the_record_are_told_from_errors_of_the_database(
+    error: Exception, *, outage: bool
+) -> None:
+    assert is_outage(error) is outage
