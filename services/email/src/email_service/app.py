@@ -14,7 +14,7 @@ def build_api(context: Context) -> Served:
     settings = context.settings
     database = Database(settings.database_url, settings.threads, "email-api")
     api = Api("Email", PREFIX, context.tracing)
-    EmailRoutes(PostgresLedger(database), settings).register(api)
+    EmailRoutes(PostgresLedger(database, settings.lease), settings).register(api)
 
     def close() -> None:
         database.close()

@@ -10,8 +10,6 @@ from email_service.messages import MailQuery
 from email_service.rendering import render
 from eventbus.database import Database
 
-LEASE_SECONDS = 120
-
 _COLUMNS = "mail_id, template, email_to, subject, body, html, attempts, created_at, traceparent"
 
 
@@ -19,10 +17,12 @@ def _to_mail(row: tuple[Any, ...]) -> Mail:
     return Mail(row[0], Template(row[1]), *row[2:])
 
 
-def insert(cursor: Cursor, letters: Sequence[Letter], sender: str, state: State) -> list[Mail]:
-    """Render and store; a letter whose key is known is left out."""
+def insert(
+    cursor: Cursor, letters: Sequence[Letter], sender: str, lease: float | None = None
+) -> list[Mail]:
+    """Render and store; a letter whose key is known is left out. With a lease they are claimed."""
     rendered = [render(letter) for letter in letters]
-    claimed = state is State.SENDING
+    state = State.QUEUED if lease is None else State.SENDING
     cursor.execute(
         "INSERT INTO mail (mail_id, dedupe_key, order_id, template, email_from, email_to, subject,"  # noqa: S608
         " body, html, traceparent, state, attempts, due_at)"
@@ -32,8 +32,8 @@ def insert(cursor: Cursor, letters: Sequence[Letter], sender: str, state: State)
         f" ON CONFLICT (dedupe_key) DO NOTHING RETURNING {_COLUMNS}",
         [
             state,
-            int(claimed),
-            LEASE_SECONDS if claimed else 0,
+            int(lease is not None),
+            lease or 0.0,
             [letter.id for letter in letters],
             [letter.dedupe_key for letter in letters],
             [letter.order_id for letter in letters],
@@ -58,14 +58,15 @@ class PostgresIntents:
 
     def note(self, letters: Sequence[Letter]) -> int:
         """Keep each once."""
-        return len(insert(self._cursor, letters, self._sender, State.QUEUED))
+        return len(insert(self._cursor, letters, self._sender))
 
 
 class PostgresLedger:
     """What senders and the API need."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lease: float) -> None:
         self._database = database
+        self._lease = lease
 
     def claim(self, limit: int) -> list[Mail]:
         """Due ones, and those whose sender's lease ran out."""
@@ -77,14 +78,14 @@ class PostgresLedger:
                 " WHERE state IN ('QUEUED', 'SENDING') AND due_at <= now()"
                 " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED))"
                 f" RETURNING {_COLUMNS}",
-                [LEASE_SECONDS, limit],
+                [self._lease, limit],
             )
             return [_to_mail(row) for row in cursor.fetchall()]
 
     def create_claimed(self, letter: Letter, sender: str) -> Mail:
         """A mail that the caller will try at once."""
         with self._database.statement() as cursor:
-            return insert(cursor, [letter], sender, State.SENDING)[0]
+            return insert(cursor, [letter], sender, self._lease)[0]
 
     def sent(self, mail: Mail) -> None:
         """Guarded by the attempt: a sender whose lease ran out has nothing to say any more."""
