@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from provision.cache import REPOSITORY, build_once, cache_root, hash_files, locked, log_file
@@ -45,8 +46,13 @@ class Member:
 
     def image(self) -> str:
         """`eventpipeline/NAME:HASH`, in REGISTRY where one is given."""
-        digest = hash_files(self.sources(), salt=LAYOUT)
-        return prefixed(f"eventpipeline/{self.name}:{digest}")
+        return prefixed(f"eventpipeline/{self.name}:{_content_hash(self)}")
+
+
+@cache
+def _content_hash(member: Member) -> str:
+    """Taken once, so that one run speaks of one image even while someone edits the sources."""
+    return hash_files(member.sources(), salt=LAYOUT)
 
 
 MEMBERS: dict[str, Member] = {
