@@ -62,6 +62,8 @@ def install_packages(packages: tuple[str, ...], reason: str) -> None:
     with _apt:
         CONSOLE.say(f"! this machine: apt-get install {names} ({reason})")
         log = log_file("apt")
+        # Slim roots leave it out, and Java's installation fails over it.
+        Path("/usr/share/man/man1").mkdir(parents=True, exist_ok=True)
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         if not _lists_updated:
             run_logged(["apt-get", "update", "-q"], log, env=quiet)
