@@ -39,7 +39,7 @@ def database(url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def ledger(database: Database) -> PostgresLedger:
-    return PostgresLedger(database)
+    return PostgresLedger(database, lease=120)
 
 
 @pytest.fixture
