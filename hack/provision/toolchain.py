@@ -112,6 +112,7 @@ def python_tool(name: str) -> Path:
         run_logged(
             [*pip, "--require-hashes", "--target", out, "-r", pins], log, env=trust_environment()
         )
+        _restore_npm(out)
 
     salt = ".".join(str(part) for part in sys.version_info[:2])
     path, _ = build_once(f"tool-{name}", hash_files([pins], salt=salt), build)
