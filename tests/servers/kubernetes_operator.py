@@ -24,7 +24,9 @@ class OperatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, **variables: str) -> None:
-        """Starts it; it leads as soon as the Lease is free."""
+        """Starts it, unless it runs; it leads as soon as the Lease is free."""
+        if self._process:
+            return
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("KUBERNETES_")},
             "KUBECONFIG": str(self._kubeconfig),

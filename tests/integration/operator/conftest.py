@@ -44,12 +44,13 @@ def vault(
 
 
 @pytest.fixture
-def namespace(kubernetes: KubernetesServer) -> str:
-    """A namespace of the test's own; nothing runs, so nothing needs removing."""
+def namespace(kubernetes: KubernetesServer) -> Iterator[str]:
+    """A namespace of the test's own; its objects are deleted, so that no later pass sees them."""
     name = f"test-{secrets.token_hex(4)}"
     done = kubernetes.kubectl("create", "namespace", name)
     assert done.returncode == 0, done.stderr
-    return name
+    yield name
+    kubernetes.kubectl("-n", name, "delete", "eventpipelines", "--all")
 
 
 @pytest.fixture
@@ -61,9 +62,13 @@ async def client(kubernetes: KubernetesServer) -> AsyncIterator[KubeClient]:
         yield KubeClient(api)
 
 
-@pytest.fixture
-def operator(kubernetes: KubernetesServer, tmp_path: Path) -> Iterator[OperatorProcess]:
-    """An operator that the test starts."""
-    process = OperatorProcess(kubernetes, tmp_path)
+@pytest.fixture(scope="session")
+def operator(
+    kubernetes: KubernetesServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """One operator for all tests; who kills it starts it again."""
+    process = OperatorProcess(kubernetes, tmp_path_factory.mktemp("operator"))
+    process.start()
+    process.wait_until_leading()
     yield process
-    process.stop(kill=True)
+    process.stop()

@@ -1,0 +1,121 @@
+"""The operator's chart as helm renders it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from servers.kubernetes import render_chart
+from servers.local import find_artifact
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def helm() -> None:
+    found = find_artifact("helm")
+    if isinstance(found, str):
+        pytest.skip(found)
+
+
+def find(kind: str, *arguments: str) -> Json:
+    (found,) = (m for m in render_chart(*arguments) if m["kind"] == kind)
+    return found
+
+
+def container(*arguments: str) -> Json:
+    found: Json = find("Deployment", *arguments)["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def rules(manifest: Json) -> set[tuple[str, str]]:
+    """Every verb on every resource."""
+    return {
+        (resource, verb)
+        for rule in manifest["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_the_api_is_kept_on_uninstall_and_can_be_left_out() -> None:
+    crd = find("CustomResourceDefinition")
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    without = render_chart("--set", "crds.install=false", "--set", "admissionPolicy.install=false")
+    kinds = {m["kind"] for m in without}
+    assert not kinds & {"CustomResourceDefinition", "ValidatingAdmissionPolicy"}
+
+
+def test_the_policy_is_in_force() -> None:
+    policy, binding = find("ValidatingAdmissionPolicy"), find("ValidatingAdmissionPolicyBinding")
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    assert binding["spec"]["validationActions"] == ["Deny"]
+
+
+def test_the_operator_meets_the_restricted_standard() -> None:
+    pod = find("Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    context = container()["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["readOnlyRootFilesystem"] is True
+    assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_image_and_settings_come_from_the_values() -> None:
+    values = {
+        "image": {"repository": "registry:5000/operator", "tag": "abc"},
+        "watchNamespaces": ["one", "two"],
+        "topicGrants": {"one": ["market."]},
+        "resyncSeconds": 30,
+    }
+    arguments = [
+        part
+        for key, value in values.items()
+        for part in ("--set-json", f"{key}={json.dumps(value)}")
+    ]
+    found = container(*arguments)
+    assert found["image"] == "registry:5000/operator:abc"
+    environment = {each["name"]: each.get("value") for each in found["env"]}
+    assert environment["WATCH_NAMESPACES"] == "one,two"
+    assert json.loads(environment["TOPIC_GRANTS"] or "") == {"one": ["market."]}
+    assert environment["RESYNC_SECONDS"] == "30"
+
+
+def test_rights_hold_in_the_watched_namespaces_alone_when_some_are_named() -> None:
+    manifests = render_chart("--set-json", 'watchNamespaces=["one","two"]')
+    assert "ClusterRole" not in {m["kind"] for m in manifests}
+    roles = {
+        m["metadata"]["namespace"]: rules(m)
+        for m in manifests
+        if m["kind"] == "Role" and m["metadata"]["name"].endswith("-pipelines")
+    }
+    assert set(roles) == {"one", "two"}
+    assert roles["one"] == rules(find("ClusterRole"))
+
+
+def test_the_operator_may_not_run_or_read_more_than_it_needs() -> None:
+    granted = rules(find("ClusterRole"))
+    assert not {verb for _, verb in granted} & {"*", "deletecollection", "escalate", "bind"}
+    assert not {resource for resource, _ in granted} & {"*", "pods/exec", "nodes", "roles"}
+    assert {verb for resource, verb in granted if resource == "pods"} == {"list", "watch"}
+    assert {verb for resource, verb in granted if resource == "eventpipelines"} == {
+        "get", "list", "watch",
+    }  # fmt: skip
+
+
+def test_two_replicas_come_with_a_disruption_budget() -> None:
+    assert find("Deployment")["spec"]["replicas"] == 2
+    assert find("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    alone = render_chart("--set", "replicas=1")
+    assert "PodDisruptionBudget" not in {m["kind"] for m in alone}
+
+
+@pytest.mark.parametrize(
+    "value", ["replicas=-1", "logLevel=loud", "imagee.tag=x", "resyncSeconds=1", "topicGrants=x"]
+)
+def test_a_wrong_value_is_refused(value: str) -> None:
+    with pytest.raises(AssertionError, match=re.escape(value.split("=", maxsplit=1)[0][:6])):
+        render_chart("--set", value)
