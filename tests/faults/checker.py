@@ -30,15 +30,10 @@ STATUS_AFTER = {
     "OrderRejected": "REJECTED",
     "OrderCancelled": "CANCELLED",
 }
-# Between a server's 250 and the sender's own note, these can end the sender or cut its way. A server
-# that is slow or busy is no excuse; one that drops the answer says so in the mail's own record.
-OPENS_SEND_WINDOW = (
-    "kill email.sender",
-    "frozen sender",
-    "postgres",
-    "disk full",
-    "smtp reset",
-)
+# Between a server's 250 and the sender's own note, these can end the sender, cut its way, or last
+# longer than its lease. A server that is slow or busy is no excuse, nor is a database that was away
+# for a moment; a server that drops its answer says so in the mail's own record.
+OPENS_SEND_WINDOW = ("kill email.sender", "frozen sender", "disk full", "smtp reset")
 _SETTLING_SECONDS = 12.0  # after a fault is healed: the lease, a restart, a pause before trying
 
 

@@ -142,7 +142,11 @@ def _silent(name: str) -> Callable[[Field, Fault], tuple[bool, str]]:
         """Nothing answers for a while, then the connections turn out to be dead."""
         gate = _gate(field, name)
         gate.silent = True
-        time.sleep(1.5 + 2.0 * fault.strength)
+        time.sleep(1.0 + fault.strength)
+        if fault.variant == "relays die":
+            for pid in (*field.fleet.pids("order.relay"), *field.fleet.pids("stock.relay")):
+                field.fleet.kill(pid)
+        time.sleep(0.5 + fault.strength)
         gate.silent = False
         count = field.stack.edge.run(gate.reset())
         return count > 0, f"{count} connections"

@@ -1,7 +1,7 @@
 """`python -m faults.launch order_service relay`: a process of a service, with failpoints.
 
-It starts the service as its own `__main__` would, after wrapping the seams of its role. What it
-does beyond that is told by `FAULTS_DIRECTORY`, `FAULTS_MUTATION` and `FAULTS_LEASE_SECONDS`.
+It starts the service as its own `__main__` would, after wrapping the seams of its role. Where
+orders for failpoints lie is told by `FAULTS_DIRECTORY`, a guard to take away by `FAULTS_MUTATION`.
 """
 
 import importlib
@@ -23,15 +23,7 @@ def main() -> int:
     mutation = os.environ.get("FAULTS_MUTATION")
     if mutation:
         mutations.apply(mutation, service, worker)
-    if worker == "sender":
-        _shorten_lease(int(os.environ["FAULTS_LEASE_SECONDS"]))
     return run_service(importlib.import_module(f"{package}.__main__").SERVICE, arguments)
-
-
-def _shorten_lease(seconds: int) -> None:
-    """Mails of a killed sender wait for their lease; a run of minutes cannot wait for minutes."""
-    ledger = importlib.import_module("email_service.adapters.postgres")
-    ledger.LEASE_SECONDS = seconds  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

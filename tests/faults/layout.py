@@ -11,7 +11,7 @@ PREFIX = "faults.shop"
 PARTITIONS = 4
 TOPICS = ("orders", "stock-commands", "stock-events")
 SERVICES = ("order", "stock", "email")
-LEASE_SECONDS = 6
+LEASE_SECONDS = 8
 SMTP_TIMEOUT_SECONDS = 4
 
 
@@ -94,7 +94,6 @@ def build_environment(role: Role, site: Site, pod: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(site.sources),
         "FAULTS_DIRECTORY": str(site.directory),
-        "FAULTS_LEASE_SECONDS": str(LEASE_SECONDS),
         "PIPELINE": "shop",
         "SERVICE": role.service,
         "POD_NAME": pod,
@@ -105,6 +104,7 @@ def build_environment(role: Role, site: Site, pod: str) -> dict[str, str]:
         "HTTP_THREADS": "4",
         "DRAIN_SECONDS": "0",
         "SENDER_THREADS": "2",
+        "MAIL_LEASE_SECONDS": str(LEASE_SECONDS),
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(site.smtp_port),
         "SMTP_SECURITY": "none",

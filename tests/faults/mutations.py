@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -61,25 +62,36 @@ def without_delivery_report() -> None:
     setattr(KafkaProducer, "publish", publish)  # noqa: B010  # typed otherwise
 
 
-MUTATIONS: Mapping[str, Mapping[tuple[str, str], Callable[[], None]]] = MappingProxyType(
+@dataclass(frozen=True)
+class Mutation:
+    """A guard that is missing: in which processes, and which faults it is there for."""
+
+    take_away: Callable[[], None]
+    roles: frozenset[tuple[str, str]]
+    kinds: tuple[str, ...]
+
+
+_CONSUMERS = frozenset({("order", "consumer"), ("stock", "consumer"), ("email", "consumer")})
+_RELAYS = frozenset({("order", "relay"), ("stock", "relay")})
+
+MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
     {
-        "fence": {
-            ("stock", "consumer"): without_fence,
-            ("order", "consumer"): without_fence,
-            ("email", "consumer"): without_fence,
-        },
-        "natural-key": {("stock", "consumer"): without_natural_key},
-        "mail-key": {("email", "consumer"): without_mail_key},
-        "delivery-report": {
-            ("order", "relay"): without_delivery_report,
-            ("stock", "relay"): without_delivery_report,
-        },
+        "fence": Mutation(without_fence, _CONSUMERS, ("zombie consumer",)),
+        "natural-key": Mutation(
+            without_natural_key,
+            frozenset({("stock", "consumer")}),
+            ("relay repeats", "offsets to zero"),
+        ),
+        "mail-key": Mutation(
+            without_mail_key, frozenset({("email", "consumer")}), ("relay repeats", "zombie relay")
+        ),
+        "delivery-report": Mutation(without_delivery_report, _RELAYS, ("kafka silent",)),
     }
 )
 
 
 def apply(name: str, service: str, worker: str) -> None:
     """Take a guard away in this process, if it is one that has it."""
-    change = MUTATIONS[name].get((service, worker))
-    if change is not None:
-        change()
+    mutation = MUTATIONS[name]
+    if (service, worker) in mutation.roles:
+        mutation.take_away()

@@ -31,7 +31,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "postgres silent": ("all",),
         "postgres slow": ("all",),
         "kafka reset": ("all",),
-        "kafka silent": ("all",),
+        "kafka silent": ("all", "relays die"),
         "smtp reset": ("all",),
         "relay repeats": ("order", "stock"),
         "offsets to zero": (

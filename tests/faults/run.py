@@ -23,7 +23,6 @@ from faults.stack import Stack, wait_for_apis
 from servers.local import REPOSITORY
 from servers.waiting import wait_for
 
-_QUIET_SECONDS = 120.0
 _TAIL_SECONDS = 60.0  # of the time allowed, kept for the end
 _PRODUCTS = 20
 _PIECES = 100_000
@@ -41,6 +40,7 @@ class Options:
     pause: float
     keep: Path
     mutation: str | None = None
+    quiet_seconds: float = 120.0
 
 
 def run(options: Options) -> Report:
@@ -133,7 +133,7 @@ class _Run:
     def _wait_until_quiet(self, observer: Observer) -> float:
         started = time.monotonic()
         with contextlib.suppress(AssertionError):  # the checker says what still waits
-            wait_for("quiet", observer.is_quiet, seconds=_QUIET_SECONDS, interval=0.5)
+            wait_for("quiet", observer.is_quiet, seconds=self._options.quiet_seconds, interval=0.5)
         quiet = time.monotonic() - started
         say(f"quiet after {quiet:.0f} s")
         return quiet
