@@ -13,7 +13,8 @@ from provision.commands import ProvisionError, capture, run_logged, succeeds
 from provision.docker import image_label
 from provision.machine import CAP_SYS_RESOURCE, cgroup_version, lacks_capability
 
-NAME = "eventpipeline"
+# Another name makes a second cluster beside the first, from another checkout.
+NAME = os.environ.get("CLUSTER_NAME") or "eventpipeline"
 NODE = f"{NAME}-control-plane"
 CONTEXT = f"kind-{NAME}"
 KUBECONFIG = BUILD / "kubeconfig"

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from provision.backing import IMAGES, NODE
-from provision.cache import BUILD, build_once, log_file
+from provision.cache import BUILD, build_once, hash_files, log_file
 from provision.commands import capture
 from provision.contexts import build_image
 from provision.docker import image_id
@@ -25,7 +25,7 @@ TOOLS = {
 def tools_image() -> str:
     """The image that carries the three programs; it is named by their recipes."""
     made_of = "".join(find_recipe(artifact).hash() for artifact, _, _ in TOOLS.values())
-    return f"eventpipeline/tools:{made_of[:24]}"
+    return f"eventpipeline/tools:{hash_files([], salt=made_of)}"
 
 
 def tool_path(name: str) -> Path:
