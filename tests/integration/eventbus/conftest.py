@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from eventbus.database import Database
-from eventbus.schema import EVENT_LOG_V1, INBOX_V1, OUTBOX_V1
+from eventbus.schema import EVENT_LOG_V1, INBOX_V1, OUTBOX_V1, REDRIVE_V2
 from servers.postgres import PostgresServer
 
 
@@ -14,7 +14,9 @@ def database_url(postgres: PostgresServer) -> str:
     url = postgres.create_database("eventbus")
     database = Database(url, 1)
     with database.transaction() as cursor:
-        cursor.execute(OUTBOX_V1 + INBOX_V1 + EVENT_LOG_V1 + "CREATE TABLE effect (n int);")
+        cursor.execute(
+            OUTBOX_V1 + INBOX_V1 + EVENT_LOG_V1 + REDRIVE_V2 + "CREATE TABLE effect (n int);"
+        )
     database.close()
     return url
 

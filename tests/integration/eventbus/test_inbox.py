@@ -7,8 +7,10 @@ import pytest
 
 from eventbus.consumer import Partition
 from eventbus.database import Database
+from eventbus.dlq import list_dead_letters, redrive
 from eventbus.envelope import Record
 from eventbus.inbox import PostgresInbox, Step
+from eventbus.outbox import PostgresOutbox
 
 FIRST = Partition("orders", 0, "id-1")
 SECOND = Partition("orders", 1, "id-1")
@@ -93,11 +95,45 @@ def test_a_buried_record_keeps_what_came_and_why(inbox: PostgresInbox, database:
     )
     assert (topic, offset, bytes(key), bytes(value)) == ("orders", 7, b"\xffkey", b"\x00\xff")
     assert cause == "it cannot be read"
-    ((topic, raw, origin),) = rows(database, "SELECT topic, raw, event_id FROM outbox")
+    ((topic, raw, raw_key, origin),) = rows(
+        database, "SELECT topic, raw, raw_key, event_id FROM outbox"
+    )
     assert (topic, bytes(raw), origin) == ("orders.email.dlq", b"\x00\xff", "orders/2/7")
+    assert bytes(raw_key) == b"\xffkey"
 
 
 def test_a_tombstone_can_be_buried(inbox: PostgresInbox, database: Database) -> None:
     with inbox.transaction() as transaction:
         transaction.bury(Record("orders", 0, 1, None, None, ()), "the record has no value")
-    assert rows(database, "SELECT key, raw FROM outbox") == [("", None)]
+    assert rows(database, "SELECT raw_key, raw FROM outbox") == [(None, None)]
+
+
+def test_a_redriven_letter_goes_back_as_it_came_and_once(
+    inbox: PostgresInbox, database: Database, database_url: str
+) -> None:
+    with inbox.transaction() as transaction:
+        transaction.bury(Record("x.orders", 0, 1, b"\xff", b"first", (("ce_id", b"1"),)), "why")
+        transaction.bury(Record("x.orders", 0, 2, None, b"second", ()), "why")
+    assert [letter.origin for letter in list_dead_letters(database)] == [
+        "x.orders/0/2",
+        "x.orders/0/1",
+    ]
+    assert redrive(database) == 2
+    assert redrive(database) == 0
+    queue = PostgresOutbox(database_url, "relay")
+    with queue.batch(10) as back:
+        assert [(row.topic, row.raw_key, row.raw, row.headers) for row in back] == [
+            ("x.orders", b"\xff", b"first", (("ce_id", b"1"),)),
+            ("x.orders", None, b"second", ()),
+        ]
+    queue.close()
+
+
+def test_a_letter_can_be_chosen_and_sent_again(inbox: PostgresInbox, database: Database) -> None:
+    with inbox.transaction() as transaction:
+        for offset in range(3):
+            transaction.bury(Record("x.orders", 0, offset, None, b"x", ()), "why")
+    chosen = list_dead_letters(database)[1].id
+    assert redrive(database, [chosen]) == 1
+    assert redrive(database, [chosen]) == 1
+    assert redrive(database) == 2

@@ -15,12 +15,17 @@ from eventbus.settings import ServiceSettings
 SERVICE = Service(ServiceSettings, "nowhere:api", {"relay": "nowhere:relay"}, Path())
 
 
-@pytest.mark.parametrize("arguments", [["dance"], ["api", "relay"], ["migrate", "relay"]])
+@pytest.mark.parametrize(
+    "arguments", [["dance"], ["api", "relay"], ["migrate", "relay"], ["redrive", "x"]]
+)
 def test_an_odd_command_is_refused_with_the_right_ones(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert main(SERVICE, arguments) == 2
-    assert "api | migrate | worker | relay" in capsys.readouterr().err
+    assert (
+        "usage: api | migrate | dead-letters | redrive [ID…] | worker | relay"
+        in capsys.readouterr().err
+    )
 
 
 def test_an_incomplete_environment_is_told(

@@ -64,10 +64,10 @@ def test_one_row_may_become_several_records(broker: MemoryBroker) -> None:
 
 def test_a_dead_letter_travels_as_it_came(broker: MemoryBroker) -> None:
     headers = (("dlq_cause", b"why"), ("x", b"\xff"))
-    row = outbox_row(topic="x.order.dlq", data=None, raw=b"\xfe", headers=headers)
+    row = outbox_row(topic="x.order.dlq", data=None, raw=b"\xfe", raw_key=b"\xfd", headers=headers)
     relay(broker, FakeOutbox([row])).step()
     (letter,) = broker.records("x.order.dlq")
-    assert (letter.value, letter.headers) == (b"\xfe", headers)
+    assert (letter.key, letter.value, letter.headers) == (b"\xfd", b"\xfe", headers)
 
 
 def test_a_topic_without_variable_is_named(broker: MemoryBroker) -> None:

@@ -1,7 +1,8 @@
 """The command line that all services share: one image, several kinds of process.
 
-`api` (the default) serves HTTP, `migrate` prepares the database and ends, everything else names a
-loop; several names run as threads of one process, and `worker` runs all of them.
+`api` (the default) serves HTTP; `migrate` prepares the database, `dead-letters` lists what was put
+aside and `redrive [ID…]` sends it again: these end by themselves. Everything else names a loop;
+several names run as threads of one process, and `worker` runs all of them.
 """
 
 import os
@@ -46,9 +47,8 @@ class Service:
 def main(service: Service, arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments ask for; answers the exit code."""
     roles = list(sys.argv[1:] if arguments is None else arguments) or ["api"]
-    known = ["api", "migrate", "worker", *service.loops]
-    unknown = [role for role in roles if role not in known]
-    if unknown or (len(roles) > 1 and {"api", "migrate"} & set(roles)):
+    if not _is_known(roles, service):
+        known = ["api", "migrate", "dead-letters", "redrive [ID…]", "worker", *service.loops]
         sys.stderr.write(f"usage: {' | '.join(known)} (loops may be combined)\n")
         return 2
     try:
@@ -57,14 +57,48 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"the environment is not complete: {error}\n")
         return 2
     logs.configure(settings.log_level, service=settings.service, worker=settings.worker)
-    if roles == ["migrate"]:
-        from eventbus.migrations import migrate  # noqa: PLC0415  # loads SQLAlchemy
+    return _run(service, settings, roles)
 
-        migrate(service.migrations, os.environ)
-        return 0
-    if roles == ["api"]:
-        return _serve(service, settings)
-    return _work(service, settings, list(service.loops) if "worker" in roles else roles)
+
+def _run(service: Service, settings: ServiceSettings, roles: Sequence[str]) -> int:
+    match roles:
+        case ["migrate"]:
+            from eventbus.migrations import migrate  # noqa: PLC0415  # loads SQLAlchemy
+
+            migrate(service.migrations, os.environ)
+            return 0
+        case ["api"]:
+            return _serve(service, settings)
+        case ["dead-letters"] | ["redrive", *_]:
+            return _tend_dead_letters(settings, roles)
+        case ["worker"]:
+            return _work(service, settings, list(service.loops))
+        case _:
+            return _work(service, settings, roles)
+
+
+def _is_known(roles: Sequence[str], service: Service) -> bool:
+    match roles:
+        case ["api"] | ["migrate"] | ["dead-letters"] | ["worker"]:
+            return True
+        case ["redrive", *ids]:
+            return all(text.isdecimal() for text in ids)
+        case _:
+            return all(role in service.loops for role in roles)
+
+
+def _tend_dead_letters(settings: ServiceSettings, roles: Sequence[str]) -> int:
+    from eventbus.database import Database  # noqa: PLC0415
+    from eventbus.dlq import list_dead_letters, redrive  # noqa: PLC0415
+
+    database = Database(settings.database_url, 1)
+    if roles[0] == "redrive":
+        log.info("dead_letters.redriven", count=redrive(database, [int(i) for i in roles[1:]]))
+    else:
+        for letter in list_dead_letters(database):
+            sys.stdout.write(f"{letter.id}\t{letter.created_at}\t{letter.origin}\t{letter.cause}\n")
+    database.close()
+    return 0
 
 
 def _serve(service: Service, settings: ServiceSettings) -> int:

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-import psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus.consumer import Partition
@@ -143,8 +142,7 @@ class _PostgresTransaction:
         return {c for c in candidates if (c.topic_id, c.number) in moved}
 
     def bury(self, record: Record, cause: str) -> None:
-        value = None if record.value is None else psycopg2.Binary(record.value)
-        key = None if record.key is None else psycopg2.Binary(record.key)
+        origin = f"{record.topic}/{record.partition}/{record.offset}"
         self.cursor.execute(
             "INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, key, value,"
             " headers, cause) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
@@ -153,21 +151,15 @@ class _PostgresTransaction:
                 record.topic,
                 record.partition,
                 record.offset,
-                key,
-                value,
+                record.key,
+                record.value,
                 encode_headers(record.headers),
                 cause,
             ],
         )
         topic = self._dead_letter_topics.get(record.topic)
-        if topic is not None:
-            self._forward(record, cause, topic, value)
-
-    def _forward(
-        self, record: Record, cause: str, topic: str, value: psycopg2.Binary | None
-    ) -> None:
-        """The dead letter as a record: what came, and why and where it stopped."""
-        origin = f"{record.topic}/{record.partition}/{record.offset}"
+        if topic is None:
+            return
         headers = (
             *record.headers,
             ("dlq_cause", cause.encode()),
@@ -175,13 +167,7 @@ class _PostgresTransaction:
             ("dlq_group", self._group.encode()),
         )
         self.cursor.execute(
-            "INSERT INTO outbox (topic, key, type, event_id, subject, raw, headers)"
-            " VALUES (%s, %s, 'DeadLetter', %s, '', %s, %s)",
-            [
-                topic,
-                (record.key or b"").decode(errors="replace").replace("\0", "\ufffd"),
-                origin,
-                value,
-                encode_headers(headers),
-            ],
+            "INSERT INTO outbox (topic, key, type, event_id, subject, raw, raw_key, headers)"
+            " VALUES (%s, '', 'DeadLetter', %s, '', %s, %s, %s)",
+            [topic, origin, record.value, record.key, encode_headers(headers)],
         )

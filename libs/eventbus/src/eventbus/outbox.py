@@ -59,6 +59,7 @@ class OutboxRow:
     headers: Headers | None
     traceparent: str | None
     created_at: datetime
+    raw_key: bytes | None = None
 
 
 def derive(row: OutboxRow, *, topic: str, key: str, type: str) -> OutboxRow:  # noqa: A002
@@ -123,7 +124,7 @@ class PostgresOutbox:
         "WITH gone AS (DELETE FROM outbox WHERE id = ANY(ARRAY("
         " SELECT id FROM outbox ORDER BY id LIMIT %(limit)s)) RETURNING *)"
         " SELECT id, topic, key, type, event_id, subject, data, raw, headers, traceparent,"
-        " created_at FROM gone ORDER BY id"
+        " created_at, raw_key FROM gone ORDER BY id"
     )
     _TAKE_AND_LOG = (
         "WITH gone AS (DELETE FROM outbox WHERE id = ANY(ARRAY("
@@ -133,7 +134,7 @@ class PostgresOutbox:
         " SELECT event_id, type, subject, data, traceparent, created_at FROM gone"
         " WHERE topic = %(logged)s ORDER BY id)"
         " SELECT id, topic, key, type, event_id, subject, data, raw, headers, traceparent,"
-        " created_at FROM gone ORDER BY id"
+        " created_at, raw_key FROM gone ORDER BY id"
     )
 
     def __init__(self, url: str, name: str, logged_topic: str | None = None) -> None:
@@ -206,7 +207,8 @@ class PostgresOutbox:
 
 
 def _to_row(row: tuple[Any, ...]) -> OutboxRow:
-    number, topic, key, kind, event_id, subject, data, raw, headers, trace, created_at = row
+    *shown, raw, headers, trace, created_at, raw_key = row
+    number, topic, key, kind, event_id, subject, data = shown
     return OutboxRow(
         id=number,
         topic=topic,
@@ -219,6 +221,7 @@ def _to_row(row: tuple[Any, ...]) -> OutboxRow:
         headers=_decode_headers(headers),
         traceparent=trace,
         created_at=created_at,
+        raw_key=None if raw_key is None else bytes(raw_key),
     )
 
 

@@ -98,7 +98,7 @@ class Relay:
     def _to_record(self, row: OutboxRow) -> Outgoing:
         topic = self._kafka_name(row.topic)
         if row.data is None:  # a dead letter travels as it came
-            return Outgoing(topic, row.key.encode() or None, row.raw, row.headers or ())
+            return Outgoing(topic, row.raw_key, row.raw, row.headers or ())
         with self._tracing.span(
             f"publish {row.type}", "producer", row.traceparent, topic=topic
         ) as traceparent:

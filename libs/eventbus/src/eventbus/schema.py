@@ -61,3 +61,8 @@ CREATE TABLE event_log (
 );
 CREATE INDEX event_log_subject ON event_log (subject, position);
 """
+
+REDRIVE_V2 = """
+ALTER TABLE outbox ADD COLUMN raw_key bytea;
+ALTER TABLE dead_letter ADD COLUMN redriven_at timestamptz;
+"""
