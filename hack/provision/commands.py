@@ -1,11 +1,14 @@
 """Runs other programs: output into a log, and a failure that shows the end of it."""
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 Arguments = Sequence[str | Path]
+_children: set[subprocess.Popen[bytes]] = set()
 
 
 class ProvisionError(Exception):
@@ -13,26 +16,45 @@ class ProvisionError(Exception):
 
 
 def run_logged(
-    command: Arguments, log: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    command: Arguments,
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stoppable: bool = True,
 ) -> None:
-    """Runs `command` with all its output in `log`."""
+    """Runs `command` with all its output in `log`.
+
+    One that is not stoppable runs to its end even when this program is interrupted.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         output.write(("$ " + " ".join(str(part) for part in command) + "\n").encode())
         output.flush()
-        done = subprocess.run(
+        child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
             cwd=cwd,
-            check=False,
+            start_new_session=True,
         )
-    if done.returncode != 0:
+        if stoppable:
+            _children.add(child)
+        status = child.wait()
+        _children.discard(child)
+    if status != 0:
         raise ProvisionError(
-            f"`{command[0]}` ended with {done.returncode}; the end of {log}:\n{tail(log, 25)}"
+            f"`{command[0]}` ended with {status}; the end of {log}:\n{tail(log, 25)}"
         )
+
+
+def stop_children() -> None:
+    """Ends the builds under way, with everything that they started."""
+    for child in list(_children):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
 
 
 def capture(command: Arguments, *, env: Mapping[str, str] | None = None) -> str:

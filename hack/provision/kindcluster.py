@@ -114,13 +114,17 @@ def container_state() -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def is_alive(patience: float = 20) -> bool:
-    """Whether the cluster's API answers (one that is still starting gets a moment)."""
+def is_alive(patience: float = 180) -> bool:
+    """Whether the cluster's API answers.
+
+    The answer "no" costs the cluster its life, so one that starts, or lives on a machine with far
+    too much to do, gets minutes to speak.
+    """
     if container_state() != "running" or not read_record():
         return False
     write_kubeconfig()
     deadline = time.monotonic() + patience
-    while not succeeds(kubectl("get", "--raw", "/readyz", "--request-timeout=5s"), timeout=10):
+    while not succeeds(kubectl("get", "--raw", "/readyz", "--request-timeout=20s"), timeout=30):
         if time.monotonic() > deadline:
             return False
         time.sleep(1)

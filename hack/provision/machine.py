@@ -65,12 +65,14 @@ def install_packages(packages: tuple[str, ...], reason: str) -> None:
         # Slim roots leave it out, and Java's installation fails over it.
         Path("/usr/share/man/man1").mkdir(parents=True, exist_ok=True)
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        # A package manager is never cut off; one that was, by whatever means, is mended first.
+        run_logged(["dpkg", "--configure", "-a"], log, env=quiet, stoppable=False)
         if not _lists_updated:
-            run_logged(["apt-get", "update", "-q"], log, env=quiet)
+            run_logged(["apt-get", "update", "-q"], log, env=quiet, stoppable=False)
             _lists_updated = True
         wait = "DPkg::Lock::Timeout=600"
         options = ["-q", "-y", "--no-install-recommends", "-o", wait]
-        run_logged(["apt-get", "install", *options, *packages], log, env=quiet)
+        run_logged(["apt-get", "install", *options, *packages], log, env=quiet, stoppable=False)
 
 
 def need_program(program: str, package: str, reason: str) -> str:

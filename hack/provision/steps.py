@@ -52,7 +52,7 @@ def order_steps(steps: Iterable[Step]) -> list[Step]:
 
 
 class Runner:
-    """Runs a plan; the first failure lets what is under way end and starts nothing more."""
+    """Runs a plan; the first failure ends it, whatever else is under way."""
 
     def __init__(self, console: Console = CONSOLE, lanes: Mapping[str, int] = LANES) -> None:
         self._console = console
@@ -64,23 +64,17 @@ class Runner:
         done: set[str] = set()
         busy = dict.fromkeys(self._lanes, 0)
         ended: queue.Queue[tuple[Step, BaseException | None]] = queue.Queue()
-        failure: StepFailedError | None = None
         while waiting or any(busy.values()):
-            for step in list(waiting) if failure is None else []:
+            for step in list(waiting):
                 if busy[step.lane] < self._lanes[step.lane] and done.issuperset(step.needs):
                     waiting.remove(step)
                     busy[step.lane] += 1
                     self._start(step, ended)
-            if not any(busy.values()):
-                break
             step, error = ended.get()
             busy[step.lane] -= 1
             done.add(step.name)
-            if error is not None and failure is None:
-                failure = StepFailedError(step.name, error)
-                failure.__cause__ = error
-        if failure is not None:
-            raise failure
+            if error is not None:
+                raise StepFailedError(step.name, error) from error
 
     def _start(self, step: Step, ended: queue.Queue[tuple[Step, BaseException | None]]) -> None:
         def work() -> None:
@@ -96,5 +90,6 @@ class Runner:
                 self._console.say(f"✓ {step.name}: {way} ({format_seconds(seconds)})")
                 ended.put((step, None))
 
-        # A daemon, so that Ctrl-C ends the program at once; every step is safe to cut off.
+        # A daemon, so that an interrupt or a failure ends the program at once: every step is safe
+        # to cut off, and entry.py stops what it started.
         threading.Thread(target=work, name=step.name, daemon=True).start()
