@@ -24,6 +24,7 @@ from servers.local import REPOSITORY
 from servers.waiting import wait_for
 
 _TAIL_SECONDS = 60.0  # of the time allowed, kept for the end
+_PLAIN_SECONDS = 3.0  # of load after the last fault: whoever was set back notices by a record
 _PRODUCTS = 20
 _PIECES = 100_000
 
@@ -86,6 +87,7 @@ class _Run:
                 servers, fleet, Failpoints(self._directory), self._journal(stack, "poisons")
             )
             self._strike_all(field, self._journal(stack, "faults"))
+            time.sleep(_PLAIN_SECONDS)
             load.stop()
             quiet = self._wait_until_quiet(observer)
             evidence = Evidence(
