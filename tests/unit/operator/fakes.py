@@ -153,6 +153,9 @@ class FakeRuntime:
         ]
         return found[-1] if found else None
 
+    def holds_secret(self, pipeline: EventPipeline, reference: SecretReference) -> bool:
+        return self.secret_name(pipeline, reference) in self.applied
+
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
         return f"{pipeline.key.name}-{reference.entry}-{reference.revision}"
 

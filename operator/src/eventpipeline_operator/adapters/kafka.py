@@ -51,6 +51,8 @@ DENIED = frozenset({
     KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED,
 })  # fmt: skip
 
+EXPECTED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_ALREADY_EXISTS})
+
 Answer = Any | KafkaError
 T = TypeVar("T")
 
@@ -229,7 +231,7 @@ async def _settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, An
             raise result
         else:
             answers[name] = result
-    failed = any(isinstance(a, KafkaError) for a in answers.values())
+    failed = any(isinstance(a, KafkaError) and a.code() not in EXPECTED for a in answers.values())
     KAFKA_CALLS.labels(call=call, outcome="failed" if failed else "ok").inc()
     return answers
 

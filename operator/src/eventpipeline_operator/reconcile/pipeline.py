@@ -25,7 +25,7 @@ from eventpipeline_operator.api.parsing import identify, parse
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import EventPipeline
 from eventpipeline_operator.api.validation import validate
-from eventpipeline_operator.errors import Stalled
+from eventpipeline_operator.errors import ReconcileError, Stalled
 from eventpipeline_operator.policies import conditions as policy
 from eventpipeline_operator.policies.grants import Grants
 from eventpipeline_operator.policies.readiness import evaluate_steps
@@ -88,13 +88,11 @@ class Reconciler:
             return Outcome.DONE
         memory = self._memories.setdefault(pipeline.uid, Memory(pipeline.status))
         pipeline = replace(pipeline, status=memory.status)  # what was written, not what came back
-        refusal = _refusal(pipeline, complaints)
-        if refusal:
-            status = policy.build_refusal(pipeline, memory.status, refusal, self._now())
-            await self._publish(pipeline, memory, status, [refusal])
-            outcome = Outcome.DONE  # only a change of the object can mend it
-        else:
-            outcome = await self._run_steps(pipeline, memory, wake)
+        try:
+            outcome = await self._run(pipeline, memory, wake, complaints)
+        except ReconcileError as error:  # a status that could not be written
+            log.warning("pass broken off", reason=error.reason, message=error.message)
+            outcome = Outcome.RETRY
         self._ports.metrics.reconciled(pipeline.key, self._clock() - started, outcome.name.lower())
         return outcome
 
@@ -102,7 +100,14 @@ class Reconciler:
         """The object is gone."""
         self._memories.pop(uid, None)
 
-    async def _run_steps(self, pipeline: EventPipeline, memory: Memory, wake: Wake) -> Outcome:
+    async def _run(
+        self, pipeline: EventPipeline, memory: Memory, wake: Wake, complaints: Sequence[str]
+    ) -> Outcome:
+        refusal = _refusal(pipeline, complaints)
+        if refusal:  # only a change of the object can mend it
+            status = policy.build_refusal(pipeline, memory.status, refusal, self._now())
+            await self._publish(pipeline, memory, status, [refusal])
+            return Outcome.DONE
         if not self._still_verified(pipeline, memory, wake):
             await self._verify(pipeline, memory)
         workloads = await self._workloads(pipeline, memory)

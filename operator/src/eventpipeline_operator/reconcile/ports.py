@@ -91,7 +91,11 @@ class Runtime(Protocol):
     def observe_secret(
         self, pipeline: EventPipeline, entry: str, source: str
     ) -> SecretReference | None:
-        """The newest delivered secret of an entry that came from the same source."""
+        """The last delivered secret of an entry that came from the same source."""
+        ...
+
+    def holds_secret(self, pipeline: EventPipeline, reference: SecretReference) -> bool:
+        """Whether a delivered secret is there."""
         ...
 
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:

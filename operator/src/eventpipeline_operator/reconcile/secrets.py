@@ -44,10 +44,7 @@ async def reconcile_secrets(
 
 def still_delivered(pipeline: EventPipeline, runtime: Runtime, delivered: Delivered) -> bool:
     """Whether what an earlier pass delivered is still there."""
-    return all(
-        runtime.observe_secret(pipeline, s.name, source_of(pipeline, s)) == delivered.get(s.name)
-        for s in pipeline.secrets
-    )
+    return all(runtime.holds_secret(pipeline, reference) for reference in delivered.values())
 
 
 async def _read_all(pipeline: EventPipeline, vault: VaultReader) -> dict[Source, Reading]:

@@ -45,10 +45,9 @@ async def reconcile_workloads(
     services = await asyncio.gather(*(_reconcile_service(pipeline, runtime, w) for w in wanted))
     problems = [problem for _, problem in services]
     problems.append(await _attempt(runtime.apply(pipeline, [route] if route else [])))
-    if not any(problems):
-        kept: list[Record] = [record for w in wanted for record in w.records]
-        kept += [*delivered.values(), *([route] if route else [])]
-        problems.append(await _attempt(runtime.prune(pipeline, kept)))
+    kept: list[Record] = [record for w in wanted for record in w.records]
+    kept += [*delivered.values(), *([route] if route else [])]
+    problems.append(await _attempt(runtime.prune(pipeline, kept)))
     return WorkloadsObservation(
         desired=len(pipeline.services),
         evaluated=True,

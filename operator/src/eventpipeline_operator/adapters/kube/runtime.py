@@ -111,7 +111,7 @@ class KubeRuntime:
     def observe_secret(
         self, pipeline: EventPipeline, entry: str, source: str
     ) -> SecretReference | None:
-        """The newest Secret of an entry that was rendered from the same source."""
+        """The Secret of an entry that status names, else the newest, from the same source."""
         found = [
             child
             for child in self._cache.of(pipeline.key, SECRET.name)
@@ -120,15 +120,22 @@ class KubeRuntime:
         spec = next((s for s in pipeline.secrets if s.name == entry), None)
         if not found or spec is None:
             return None
-        newest = max(found, key=lambda child: (child.created, int(child.version)))
+        named = {s.get("secretName") for s in pipeline.status.get("secrets") or ()}
+        last = max(found, key=lambda c: (c.ref.name in named, c.created, int(c.version)))
         prefix = names.object_name(pipeline.key, entry, "")
         return SecretReference(
             entry=entry,
-            revision=newest.ref.name.removeprefix(prefix),
-            version=newest.secret[2] if newest.secret else "",
+            revision=last.ref.name.removeprefix(prefix),
+            version=last.secret[2] if last.secret else "",
             env=tuple(sorted(spec.env)),
             files=tuple(sorted(spec.files)),
         )
+
+    def holds_secret(self, pipeline: EventPipeline, reference: SecretReference) -> bool:
+        """Whether the Secret is there and stays."""
+        name = secret_name(pipeline.key, reference)
+        child = self._cache.get(Ref(SECRET.name, pipeline.key.namespace, name))
+        return child is not None and not child.deleting
 
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
         """Name of the delivered Secret."""

@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 NOTE_LIMIT = 1024
 INVALID = 422
+REJECTED = "the server rejected our request"
 
 
 class KubeStatus:
@@ -33,7 +34,8 @@ class KubeStatus:
         try:
             await self._client.patch_status(ref, pipeline.uid, status)
         except ApiError as error:
-            replaced = error.status == INVALID and "test" in error.message
+            # A patch whose test of the uid fails: the object was replaced by another.
+            replaced = error.status == INVALID and error.message.startswith(REJECTED)
             if error.status == NOT_FOUND or replaced:
                 return
             raise error.classified(f"status of {pipeline.key}") from error

@@ -56,6 +56,9 @@ class Watcher:
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 failures += 1
                 log.info("watch broke off", kind=kind.name, error=repr(error))
+            except Exception:  # the one broad handler of this loop: log, then start anew
+                failures, version = failures + 1, ""
+                log.exception("watch failed", kind=kind.name)
             if failures:
                 pause = min(PAUSE_LIMIT, 0.5 * 2.0 ** min(failures, 8))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
