@@ -89,7 +89,12 @@ class KubernetesServer:
         if not kubeconfig.exists():
             self.write_kubeconfig(kubeconfig)
         text = stdin if isinstance(stdin, str) else yaml.safe_dump_all(stdin or [])
-        command: list[str | Path] = [self._binaries / "kubectl", "--kubeconfig", kubeconfig]
+        command: list[str | Path] = [
+            self._binaries / "kubectl",
+            "--kubeconfig",
+            kubeconfig,
+            "--request-timeout=60s",
+        ]
         command += arguments
         return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 

@@ -200,10 +200,10 @@ class FakeMetrics:
 
     outcomes: list[str] = field(default_factory=list)
 
-    def reconciled(self, key: Key, seconds: float, reason: str) -> None:
+    def reconciled(self, key: Key, seconds: float, outcome: str) -> None:
         assert key
         assert seconds >= 0
-        self.outcomes.append(reason)
+        self.outcomes.append(outcome)
 
 
 @dataclass

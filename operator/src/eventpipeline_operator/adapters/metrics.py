@@ -34,7 +34,7 @@ LEADER = Gauge("eventpipeline_leader", "1 in the replica that works.")
 class PrometheusMetrics:
     """The Metrics port."""
 
-    def reconciled(self, key: Key, seconds: float, reason: str) -> None:
+    def reconciled(self, key: Key, seconds: float, outcome: str) -> None:
         """One pass has ended."""
         del key  # a label per object would grow without bound
-        PASSES.labels(outcome=reason).observe(seconds)
+        PASSES.labels(outcome=outcome).observe(seconds)

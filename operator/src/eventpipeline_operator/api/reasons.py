@@ -10,7 +10,6 @@ class Reason(StrEnum):
     PROGRESSING = "Progressing"
     SUSPENDED = "Suspended"
     INVALID_SPEC = "InvalidSpec"
-    INTERNAL_ERROR = "InternalError"
     KUBERNETES_UNAVAILABLE = "KubernetesUnavailable"
 
     TOPICS_IN_SYNC = "TopicsInSync"
@@ -18,7 +17,6 @@ class Reason(StrEnum):
     KAFKA_DENIED = "KafkaDenied"
     TOPIC_REFUSED = "TopicRefused"
     TOPIC_NAME_DENIED = "TopicNameDenied"
-    TOPIC_CONFLICT = "TopicConflict"
     PARTITION_DECREASE = "PartitionDecreaseRefused"
     REPLICATION_DIFFERS = "ReplicationFactorDiffers"
     EXTERNAL_TOPIC_MISSING = "ExternalTopicMissing"
@@ -42,7 +40,6 @@ class Reason(StrEnum):
     CONTAINER_CRASHING = "ContainerCrashing"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
     POD_UNSCHEDULABLE = "PodUnschedulable"
-    POD_NOT_READY = "PodNotReady"
     PODS_REFUSED = "PodsRefused"
     ROLLOUT_STUCK = "RolloutStuck"
     OBJECT_CONFLICT = "ObjectConflict"

@@ -118,8 +118,8 @@ class StatusWriter(Protocol):
 class Metrics(Protocol):
     """Counts what the reconciler does."""
 
-    def reconciled(self, key: Key, seconds: float, reason: str) -> None:
-        """One pass has ended; reason is that of Ready."""
+    def reconciled(self, key: Key, seconds: float, outcome: str) -> None:
+        """One pass has ended."""
         ...
 
 
