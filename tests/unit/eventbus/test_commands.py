@@ -1,7 +1,9 @@
 """Command line, worker process, logs."""
 
 import json
+import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,18 @@ from eventbus import logs
 from eventbus.command import Service, main
 from eventbus.runtime import Heartbeat, Worker
 from eventbus.settings import ServiceSettings
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """`logs.configure` speaks for a whole process; a test is only a guest in one."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
 
 SERVICE = Service(ServiceSettings, "nowhere:api", {"relay": "nowhere:relay"}, Path())
 
@@ -86,4 +100,3 @@ def test_log_lines_are_json_and_say_who_speaks(capsys: pytest.CaptureFixture[str
     assert next(iter(event)) == "event"
     assert event["event"] == "relay.delayed"
     assert (event["level"], event["service"], event["worker"]) == ("warning", "order", "relay")
-    structlog.reset_defaults()

@@ -139,12 +139,6 @@ def test_head_is_answered_without_a_body(client: FlaskClient) -> None:
     assert answer.data == b""
 
 
-def test_a_draining_process_closes_each_connection(api: Api, client: FlaskClient) -> None:
-    assert "Connection" not in client.get("/things").headers
-    api.is_draining = lambda: True
-    assert client.get("/things").headers["Connection"] == "close"
-
-
 def test_every_operation_is_documented(client: FlaskClient) -> None:
     document = json.loads(client.get("/things/openapi.json").data)
     assert document["openapi"] == "3.1.0"

@@ -21,6 +21,5 @@ def build_api(context: Context) -> Served:
         context.tracing.close()
 
     served = Served(api.flask, close)
-    api.is_draining = served.draining.is_set
     add_probes(api.flask, database.is_reachable, served.draining.is_set)
     return served

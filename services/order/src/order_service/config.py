@@ -9,5 +9,6 @@ from eventbus.settings import ServiceSettings, between, variable
 class OrderSettings(ServiceSettings):
     """What only the order service asks for."""
 
-    remind_seconds: float = variable("SWEEP_REMIND_SECONDS", between(1, 86_400), default=120.0)
-    cancel_seconds: float = variable("SWEEP_CANCEL_SECONDS", between(1, 604_800), default=3_600.0)
+    sweep_seconds: float = variable("SWEEP_INTERVAL_SECONDS", between(0.05, 3_600), default=10.0)
+    remind_seconds: float = variable("SWEEP_REMIND_SECONDS", between(0.1, 86_400), default=120.0)
+    cancel_seconds: float = variable("SWEEP_CANCEL_SECONDS", between(0.1, 604_800), default=3_600.0)

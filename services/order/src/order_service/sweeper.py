@@ -13,8 +13,6 @@ from order_service.handlers import WaitingOrders, sweep
 
 log = structlog.get_logger(__name__)
 
-INTERVAL_SECONDS = 10.0
-
 
 class Sweeper:
     """One loop; several may run, they skip each other's rows."""
@@ -23,6 +21,7 @@ class Sweeper:
         self, orders: WaitingOrders, settings: OrderSettings, clock: Clock | None = None
     ) -> None:
         self._orders = orders
+        self._interval = settings.sweep_seconds
         self._remind_after = timedelta(seconds=settings.remind_seconds)
         self._cancel_after = timedelta(seconds=settings.cancel_seconds)
         self._clock = clock or SystemClock()
@@ -41,4 +40,4 @@ class Sweeper:
                     raise
                 heartbeat.ready = False
                 log.warning("sweeper.delayed", cause=str(error).strip())
-            self._clock.wait(stop, INTERVAL_SECONDS)
+            self._clock.wait(stop, self._interval)

@@ -80,7 +80,6 @@ class Api:
         self.flask = Flask(title, static_folder=None)
         self.flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
         self.operations: list[Operation] = []
-        self.is_draining: Callable[[], bool] = lambda: False
         self._title = title
         self._prefix = prefix
         self._tracing = tracing
@@ -116,8 +115,6 @@ class Api:
                     response = _render(view(**arguments))
                 except Exception as error:  # noqa: BLE001  # every fault becomes a problem
                     response = _fault(error)
-            if self.is_draining():
-                response.headers["Connection"] = "close"
             status = response.status_code
             counter = counters.get(status)
             if counter is None:
