@@ -65,6 +65,7 @@ class Evidence:
     mails: Sequence[Mail]
     state: State
     strange_exits: Sequence[str] = field(default_factory=tuple)
+    redriven: State | None = None  # the state after every dead letter was sent again
 
 
 def check(evidence: Evidence) -> list[Finding]:
@@ -286,10 +287,34 @@ def dead_letters(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(Sort.UNEXPLAINED, "a dead letter has a cause", letter.origin)
 
 
+def redrive(evidence: Evidence) -> Iterator[Finding]:
+    """Sent again unmended, a dead letter is put aside again for its cause; nothing else moves."""
+    before, after = evidence.state, evidence.redriven
+    if after is None:
+        return
+    sent = Counter((letter.service, letter.cause) for letter in before.dead_letters)
+    back = Counter((letter.service, letter.cause) for letter in after.dead_letters) - sent
+    for letter in (sent - back).elements():
+        yield Finding(Sort.LOST, "a dead letter survives redrive", str(letter))
+    for letter in (back - sent).elements():
+        yield Finding(Sort.DOUBLED, "a dead letter survives redrive", str(letter))
+    for what in ("orders", "stock", "event_log", "letters"):
+        old, new = getattr(before, what), getattr(after, what)
+        if _comparable(old) != _comparable(new):
+            yield Finding(Sort.UNEXPLAINED, "a redrive of poison changes nothing", what)
+    for where, count in (*after.outbox.items(), *after.lag.items()):
+        if count:
+            yield Finding(Sort.LOST, "a redrive comes to rest", f"{where}: {count}")
+
+
 def processes(evidence: Evidence) -> Iterator[Finding]:
     """A process ends when a fault ends it, or says why."""
     for line in evidence.strange_exits:
         yield Finding(Sort.UNEXPLAINED, "a process ended by itself", line)
+
+
+def _comparable(rows: Sequence[object] | Mapping[str, int]) -> list[str]:
+    return sorted(map(str, rows.items() if isinstance(rows, Mapping) else rows))
 
 
 def _mail_id(mail: Mail) -> str:
@@ -308,5 +333,6 @@ RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     nothing_waits,
     each_record_once,
     dead_letters,
+    redrive,
     processes,
 )

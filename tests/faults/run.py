@@ -14,9 +14,9 @@ from faults.failpoints import Failpoints
 from faults.fleet import Exit, Fleet
 from faults.history import Journal, Strike, read_attempts, read_poisons
 from faults.injector import Field, strike
-from faults.layout import copy_sources
+from faults.layout import Site, copy_sources
 from faults.mailsink import read_mails
-from faults.observe import Observer
+from faults.observe import CONSUMED, Observer, State
 from faults.plan import Fault, build_plan
 from faults.report import Report, say
 from faults.stack import Stack, wait_for_apis
@@ -90,14 +90,16 @@ class _Run:
             time.sleep(_PLAIN_SECONDS)
             load.stop()
             quiet = self._wait_until_quiet(observer)
+            state = observer.state()
             evidence = Evidence(
                 initial_stock=initial,
                 attempts=read_attempts(self._directory / "history.jsonl"),
                 strikes=self._strikes,
                 poisons=read_poisons(self._directory / "poisons.jsonl"),
                 mails=read_mails(self._directory / "mails.jsonl"),
-                state=observer.state(),
+                state=state,
                 strange_exits=[str(item) for item in fleet.unordered() if _is_strange(item)],
+                redriven=self._redrive(servers, site, observer) if state.dead_letters else None,
             )
             return Report(
                 options=self._options,
@@ -131,6 +133,13 @@ class _Run:
                 f"{self._elapsed():6.1f} s  {fault.number:4}  {fault.kind}: {fault.variant}"
                 f"  {took:.1f} s  {note}{mark}"
             )
+
+    def _redrive(self, servers: Stack, site: Site, observer: Observer) -> State:
+        """Send every dead letter on its way again, as a person would."""
+        for service in CONSUMED:
+            servers.command(site, service, "redrive")
+        self._wait_until_quiet(observer)
+        return observer.state()
 
     def _wait_until_quiet(self, observer: Observer) -> float:
         started = time.monotonic()

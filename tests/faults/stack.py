@@ -123,15 +123,22 @@ class Stack:
     def migrate(self, site: Site) -> None:
         """Run each service's migrations, then watch over its stored positions."""
         for name, url in self.databases.items():
-            environment = build_environment(Role(name, "api", "migrate"), site, "migrate")
-            subprocess.run(
-                [sys.executable, "-m", f"{name}_service", "migrate"],
-                env=environment,
-                check=True,
-                capture_output=True,
-            )
+            self.command(site, name, "migrate")
             with contextlib.closing(psycopg2.connect(url)) as connection, connection:
                 connection.cursor().execute(_AUDIT)
+
+    def command(self, site: Site, service: str, command: str) -> None:
+        """A command of a service that ends by itself."""
+        ended = subprocess.run(
+            [sys.executable, "-m", f"{service}_service", command],
+            env=build_environment(Role(service, "api", command), site, command),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if ended.returncode:
+            raise RuntimeError(f"{service} {command}: {ended.stdout}{ended.stderr}")
 
     def fill_disk(self) -> None:
         """Leave Postgres not one free block: the disk shrinks to what is on it."""
