@@ -70,7 +70,10 @@ class Journey:
             if seen := look():
                 return seen
             time.sleep(0.02)
-        msg = f"{name} did not happen within {PATIENCE_SECONDS} s; `kubectl -n shop get pods` shows who is not running"
+        msg = (
+            f"{name} did not happen within {PATIENCE_SECONDS} s; "
+            "`kubectl -n shop get pods` shows who is not running"
+        )
         raise JourneyError(msg)
 
 
