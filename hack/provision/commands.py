@@ -4,11 +4,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 Arguments = Sequence[str | Path]
 _children: set[subprocess.Popen[bytes]] = set()
+# A child is known as soon as it exists, so that none escapes stop_children.
+_starting = threading.Lock()
 
 
 class ProvisionError(Exception):
@@ -31,19 +34,21 @@ def run_logged(
     with log.open("ab") as output:
         output.write(("$ " + " ".join(str(part) for part in command) + "\n").encode())
         output.flush()
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            start_new_session=True,
-        )
-        if stoppable:
-            _children.add(child)
+        with _starting:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
+            if stoppable:
+                _children.add(child)
         status = child.wait()
-        _children.discard(child)
+        with _starting:
+            _children.discard(child)
     if status != 0:
         raise ProvisionError(
             f"`{command[0]}` ended with {status}; the end of {log}:\n{tail(log, 25)}"
@@ -52,9 +57,10 @@ def run_logged(
 
 def stop_children() -> None:
     """Ends the builds under way, with everything that they started."""
-    for child in list(_children):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
+    with _starting:
+        for child in _children:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
 
 
 def capture(command: Arguments, *, env: Mapping[str, str] | None = None) -> str:

@@ -31,8 +31,10 @@ def test_a_terminated_script_ends_what_it_started(tmp_path: Path) -> None:
         "import pathlib, sys\n"
         "from provision.commands import run_logged\n"
         "from provision.entry import run_script\n"
+        "from provision.steps import Runner, Step\n"
         f"build = ['sh', '-c', 'echo $$ > {pid_file}; exec sleep 600']\n"
-        f"body = lambda: run_logged(build, pathlib.Path({str(tmp_path / 'log')!r}))\n"
+        f"run = lambda: run_logged(build, pathlib.Path({str(tmp_path / 'log')!r}))\n"
+        "body = lambda: Runner().run([Step('build', run)])\n"
         "sys.exit(run_script(body))\n"
     )
     running = subprocess.Popen([sys.executable, "-c", script], cwd=HACK)
