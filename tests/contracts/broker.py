@@ -3,12 +3,12 @@
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
 
-from eventbus.consumer import Consumer, Partition
+from eventbus.consumer import Answer, Consumer, Partition
 from eventbus.envelope import Outgoing, Record
 from eventbus.errors import PublishFailed
 from eventbus.producer import Producer
@@ -22,6 +22,9 @@ class Listener:
     def __init__(self, starts: Mapping[tuple[str, int], int] | None = None) -> None:
         self.partitions: set[Partition] = set()
         self._starts = starts or {}
+
+    def insist(self, ask: Callable[[], Answer]) -> Answer:
+        return ask()
 
     def assigned(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         self.partitions |= set(partitions)

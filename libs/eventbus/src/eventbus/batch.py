@@ -19,7 +19,7 @@ import structlog
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus.clock import Clock, SystemClock
-from eventbus.consumer import Consumer, Partition
+from eventbus.consumer import Answer, Consumer, Partition
 from eventbus.database import is_outage
 from eventbus.envelope import Event, Record, read_event
 from eventbus.errors import Crash, InvalidRecord
@@ -114,7 +114,7 @@ class BatchConsumer:
 
     def assigned(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """Begin where the database says; without it there is no beginning, so wait for it."""
-        stored = self._patiently(lambda: self._inbox.positions(partitions))
+        stored = self.insist(lambda: self._inbox.positions(partitions))
         self._positions.update(stored)
         self._heartbeat.ready = True
         log.info("consumer.assigned", partitions=_names(partitions))
@@ -128,17 +128,19 @@ class BatchConsumer:
             LAG.labels(partition.topic, str(partition.number)).set(0)
         log.info("consumer.revoked", partitions=_names(partitions))
 
-    def _patiently(self, read: Callable[[], dict[Partition, int]]) -> dict[Partition, int]:
+    def insist(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask until there is an answer, or a stop."""
         for attempt in range(1_000):
             try:
-                return read()
+                return ask()
             except Exception as error:
                 if not is_outage(error) or self._stop.is_set():
                     raise
+                log.warning("consumer.waiting", cause=str(error).strip())
                 self._heartbeat.beat()
                 self._heartbeat.ready = False
                 self._clock.wait(self._stop, _backoff(attempt))
-        raise Crash("no stored positions")
+        raise Crash("an assignment could not be made")
 
     # --- a batch ---
 
@@ -235,7 +237,7 @@ class BatchConsumer:
         fenced = steps.keys() - accepted
         if fenced:
             log.warning("consumer.fenced", partitions=_names(fenced))
-            stored = self._patiently(lambda: self._inbox.positions(list(fenced)))
+            stored = self.insist(lambda: self._inbox.positions(list(fenced)))
             self._forget(fenced)
             for partition, offset in stored.items():
                 self._positions[partition] = offset

@@ -5,9 +5,9 @@ assignment; partitions are named together with the topic's Kafka id, because a t
 deleted and made again starts a new history under the same name.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import confluent_kafka
 from confluent_kafka.admin import AdminClient
@@ -15,6 +15,8 @@ from confluent_kafka.admin import AdminClient
 from eventbus.config import KafkaConfig
 from eventbus.envelope import Record
 from eventbus.errors import Crash, Unavailable
+
+Answer = TypeVar("Answer")
 
 _METADATA_SECONDS = 10.0
 
@@ -30,6 +32,10 @@ class Partition:
 
 class AssignmentListener(Protocol):
     """Who decides where consumption begins."""
+
+    def insist(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask until there is an answer: an assignment cannot be put off."""
+        ...
 
     def assigned(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """The offset to begin at; a partition left out begins where the group committed."""
@@ -167,12 +173,13 @@ class KafkaConsumer:
     def _on_assign(
         self, client: confluent_kafka.Consumer, targets: list[confluent_kafka.TopicPartition]
     ) -> None:
-        ids = self._topic_ids({target.topic for target in targets})
+        listener = self._listener
+        assert listener is not None  # noqa: S101  # set by subscribe, the only way here
+        ids = listener.insist(lambda: self._topic_ids({target.topic for target in targets}))
         partitions = [
             Partition(target.topic, target.partition, ids[target.topic]) for target in targets
         ]
-        assert self._listener is not None  # noqa: S101  # set by subscribe, the only way here
-        starts = self._listener.assigned(partitions)
+        starts = listener.assigned(partitions)
         for target, partition in zip(targets, partitions, strict=True):
             if partition in starts:
                 target.offset = starts[partition]
