@@ -15,14 +15,13 @@ RANGES = (POD_RANGE, SERVICE_RANGE)
 def drop_stray_packets() -> None:
     """In the node: addresses of pods and Services never leave through its outer interface.
 
-    A Service's address that has a backend is rewritten before these rules see it.
+    After routing, because only there a packet to a Service has its final address and interface.
     """
-    for chain in ("FORWARD", "OUTPUT"):
-        for addresses in RANGES:
-            rule = [chain, "-o", "eth0", "-d", addresses, "-j", "DROP"]
-            inside = ["docker", "exec", NODE, "iptables", "-w"]
-            if not succeeds([*inside, "-C", *rule]):
-                capture([*inside, "-I", *rule])
+    for addresses in RANGES:
+        rule = ["POSTROUTING", "-o", "eth0", "-d", addresses, "-j", "DROP"]
+        inside = ["docker", "exec", NODE, "iptables", "-w", "-t", "mangle"]
+        if not succeeds([*inside, "-C", *rule]):
+            capture([*inside, "-I", *rule])
 
 
 def blackhole_ranges(node_image: str) -> None:
