@@ -28,7 +28,7 @@ from eventbus.errors import Unavailable
 log = structlog.get_logger(__name__)
 
 CHANNEL = "outbox"
-RING_SECONDS = 0.005  # at most 200 notifications per second and process: each takes a global lock
+RING_SECONDS = 0.01  # at most 100 notifications per second and process: each takes a global lock
 
 
 @dataclass(frozen=True, slots=True)
