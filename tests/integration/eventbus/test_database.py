@@ -10,6 +10,7 @@ from eventbus.database import Database, is_outage
 from eventbus.errors import Unavailable
 from servers.local import free_port
 from servers.postgres import PostgresServer
+from servers.waiting import wait_for
 
 
 def backend(database: Database) -> int:
@@ -82,3 +83,31 @@ def test_errors_of_the_record_are_told_from_errors_of_the_database(
     error: Exception, *, outage: bool
 ) -> None:
     assert is_outage(error) is outage
+
+
+def test_the_server_ends_a_session_whose_client_is_gone_or_stands_still(database: Database) -> None:
+    asked = ("idle_in_transaction_session_timeout", "tcp_keepalives_idle")
+    with database.statement() as cursor:
+        cursor.execute("SELECT current_setting(%s), current_setting(%s)", asked)
+        assert cursor.fetchone() == ("1min", "10")
+
+
+def test_a_transaction_that_the_server_ended_is_an_outage(database: Database) -> None:
+    with pytest.raises(psycopg2.Error) as ended:
+        stand_still(database)
+    assert is_outage(ended.value)
+
+
+def stand_still(database: Database) -> None:
+    """In the middle of a transaction, for longer than the server allows."""
+    with database.transaction() as cursor, database.statement() as other:
+        cursor.execute("SET idle_in_transaction_session_timeout = 20")
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()
+        wait_for("the end of the session", lambda: not is_alive(other, pid))
+        cursor.execute("SELECT 1")
+
+
+def is_alive(cursor: psycopg2.extensions.cursor, pid: object) -> bool:
+    cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid])
+    return cursor.fetchone() is not None

@@ -28,14 +28,24 @@ _OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 20_000,
 }
 
+# The other end looks too: a client whose machine is gone, or that stands still in the middle of a
+# transaction, would hold its row locks for the two hours of a default keepalive, and the relay's
+# lock with them. The longest honest pause is a relay that waits for Kafka (35 s).
+_SESSION = (
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
+    " SET idle_in_transaction_session_timeout = '60s'"
+)
+
 
 def connect(url: str, application: str = "") -> Connection:
     """One connection in autocommit mode; `Unavailable` if the server does not answer."""
     try:
         connection: Connection = psycopg2.connect(url, application_name=application, **_OPTIONS)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(_SESSION)
     except psycopg2.OperationalError as error:
         raise Unavailable(str(error).strip()) from error
-    connection.autocommit = True
     return connection
 
 
