@@ -84,7 +84,8 @@ def _frozen(field: Field, point: str) -> Iterator[int | None]:
 
 def _zombie_consumer(field: Field, fault: Fault) -> tuple[bool, str]:
     """Frozen with a batch in hand until the group has given its partitions to someone else."""
-    with _frozen(field, f"{fault.variant}.consumer.received") as pid:
+    service, _, moment = fault.variant.partition(" ")
+    with _frozen(field, f"{service}.consumer.{moment}") as pid:
         if pid is not None:
             time.sleep(SESSION_SECONDS + 1.0 + fault.strength)
     return pid is not None, f"pid {pid}"

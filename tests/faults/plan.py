@@ -22,7 +22,12 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "kill email.consumer": ("committed", "handled", "received"),
         "kill email.sender": ("accepted", "claimed", "recorded"),
         "kill email.relay": ("process",),
-        "zombie consumer": ("stock", "order", "email"),
+        "zombie consumer": (
+            "stock received",
+            "order received",
+            "email received",
+            "stock handled",  # frozen in the middle of its transaction
+        ),
         "zombie relay": ("taken",),
         "frozen sender": ("claimed", "accepted"),
         "postgres crash": ("immediate",),
