@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from faults.history import Attempt, Operation, Outcome, Poison, Strike
+from faults.layout import SENDING_THREADS
 from faults.mailsink import Mail
 from faults.observe import Logged, Move, Order, State
 
@@ -223,21 +224,37 @@ def mails_went_out(evidence: Evidence) -> Iterator[Finding]:
 
 
 def second_copies(evidence: Evidence) -> Iterator[Finding]:
-    """A mail accepted twice needs a fault between the copies that hid the first acceptance."""
+    """A mail accepted twice needs a fault between the copies that hid the first acceptance.
+
+    One fault hides no more acceptances than there are mails in hand: one per sending thread.
+    """
     copies: dict[str, list[Mail]] = defaultdict(list)
     for mail in evidence.mails:
         copies[mail.message_id].append(mail)
+    hidden: Counter[int] = Counter()
     for message_id, mails in copies.items():
         for earlier, later in pairwise(mails):
-            hidden = not earlier.answered or any(
-                strike.kind.startswith(OPENS_SEND_WINDOW)
-                and strike.started - 1.0 <= later.time
-                and strike.ended + _SETTLING_SECONDS >= earlier.time
-                for strike in evidence.strikes
-            )
-            if not hidden:
+            if not earlier.answered:
+                continue
+            strike = _hiding(earlier, later, evidence.strikes)
+            if strike is None:
                 detail = f"{message_id} at {earlier.time:.2f} and {later.time:.2f}"
                 yield Finding(Sort.DOUBLED, "a second copy has a cause", detail)
+            else:
+                hidden[strike.number] += 1
+    for number, count in hidden.items():
+        if count > SENDING_THREADS:
+            detail = f"fault {number}: {count}"
+            yield Finding(Sort.DOUBLED, "a fault hides what was in hand, no more", detail)
+
+
+def _hiding(earlier: Mail, later: Mail, strikes: Sequence[Strike]) -> Strike | None:
+    for strike in strikes:
+        begins, ends = strike.started - 1.0, strike.ended + _SETTLING_SECONDS
+        opens = strike.kind.startswith(OPENS_SEND_WINDOW)
+        if opens and begins <= later.time and ends >= earlier.time:
+            return strike
+    return None
 
 
 def nothing_waits(evidence: Evidence) -> Iterator[Finding]:

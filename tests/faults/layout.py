@@ -13,6 +13,7 @@ TOPICS = ("orders", "stock-commands", "stock-events")
 SERVICES = ("order", "stock", "email")
 LEASE_SECONDS = 8
 SMTP_TIMEOUT_SECONDS = 4
+_THREADS_PER_SENDER = 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ ROLES = (
     Role("email", "consumer", "consume", 2, consumes=("orders",)),
     Role("email", "sender", "send", 2),
     Role("email", "relay", "relay"),
+)
+
+SENDING_THREADS = _THREADS_PER_SENDER * sum(
+    role.replicas for role in ROLES if role.name == "email.sender"
 )
 
 
@@ -103,7 +108,7 @@ def build_environment(role: Role, site: Site, pod: str) -> dict[str, str]:
         "HTTP_PROCESSES": "1",
         "HTTP_THREADS": "4",
         "DRAIN_SECONDS": "0",
-        "SENDER_THREADS": "2",
+        "SENDER_THREADS": str(_THREADS_PER_SENDER),
         "MAIL_LEASE_SECONDS": str(LEASE_SECONDS),
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(site.smtp_port),

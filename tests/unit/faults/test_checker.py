@@ -7,6 +7,7 @@ import pytest
 
 from faults.checker import Evidence, Sort, check
 from faults.history import Attempt, Operation, Outcome, Poison, Strike
+from faults.layout import SENDING_THREADS
 from faults.mailsink import Mail
 from faults.observe import DeadLetter, Letter, Logged, Move, Order, State
 
@@ -151,6 +152,17 @@ def test_a_second_copy_is_explained_by_a_fault_between_the_two(earlier: Mail) ->
     strikes = [kill] if earlier.answered else []
     evidence = replace(GOOD, strikes=strikes, mails=[earlier, replace(MAIL, time=6.0)])
     assert check(evidence) == []
+
+
+def test_one_fault_hides_no_more_mails_than_there_are_senders() -> None:
+    kill = Strike(1, "kill email.sender", "accepted", 5.1, 5.2, struck=True)
+    copies = [
+        replace(MAIL, message_id=f"<m{number}@example.com>", time=time)
+        for number in range(SENDING_THREADS + 1)
+        for time in (5.0, 6.0)
+    ]
+    evidence = replace(GOOD, strikes=[kill], mails=[MAIL, *copies])
+    assert "a fault hides what was in hand, no more" in invariants(evidence)
 
 
 def test_positions_that_the_injector_moved_are_not_held_against_anyone() -> None:
