@@ -1,7 +1,10 @@
 """A small installation: one `worker` process per service, and orders that nobody decides about."""
 
+import os
 import secrets
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -65,6 +68,19 @@ def test_an_order_that_nobody_decides_about_is_cancelled_and_gives_back(
     (mail,) = wait_for("the mail", lambda: mailbox.to(customer))
     assert mail["Subject"] == "Order Cancelled"
     assert small_shop.stock_of(product) == 0
+
+
+def test_metrics_survive_the_death_of_one_process(small_shop: Shop) -> None:
+    base = f"http://127.0.0.1:{small_shop.ports['stock']}"
+    for _ in range(20):
+        requests.get(small_shop.url("stock"), timeout=5)
+    parent = small_shop.processes["stock-api"].pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGTERM)
+    wait_for("its end", lambda: not Path(f"/proc/{children[0]}").exists())
+    metrics = requests.get(f"{base}/metrics", timeout=10)
+    assert metrics.status_code == 200
+    assert 'http_requests_total{method="GET",route="/api/v1/stock"' in metrics.text
 
 
 def test_a_stopping_api_answers_on_but_sends_its_clients_away(small_shop: Shop) -> None:

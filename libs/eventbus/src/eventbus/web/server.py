@@ -114,10 +114,12 @@ def serve(settings: ServiceSettings, create: Callable[[], Served]) -> int:
     parent = shared if os.access(shared, os.W_OK) else None
     metrics = tempfile.mkdtemp(prefix="metrics-", dir=parent)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+    owner = os.getpid()
     try:
         Application(settings, create, metrics).run()
     finally:
-        shutil.rmtree(metrics, ignore_errors=True)
+        if os.getpid() == owner:  # a forked process ends here too, and the others go on
+            shutil.rmtree(metrics, ignore_errors=True)
     return 0
 
 
