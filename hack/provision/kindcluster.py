@@ -148,6 +148,12 @@ def create(node: Node, mode: str) -> int:
     return port
 
 
+def any_is_left() -> bool:
+    """Whether another kind cluster runs on this machine's engine."""
+    label = "label=io.x-k8s.kind.cluster"
+    return bool(capture(["docker", "ps", "--quiet", "--filter", label]).strip())
+
+
 def remove() -> bool:
     """Removes this cluster's container and volumes, if there is one."""
     if not container_state():
