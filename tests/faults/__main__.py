@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import signal
 import sys
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from faults.mutations import MUTATIONS
 from faults.plan import CLASSES
 from faults.report import say, write
 from faults.run import Options, run
-from faults.stack import Missing
+from faults.stack import Missing, can_mount
 from servers.local import REPOSITORY
 
 _LEAST_PER_CLASS = 5
@@ -22,6 +23,7 @@ def main() -> int:
     """0: all faults took place and nothing was found. 1: not so. 2: cannot run here."""
     given = _parser().parse_args()
     options = _options(given)
+    signal.signal(signal.SIGTERM, _end)
     say(f"seed {options.seed} (repeat with --seed {options.seed})")
     try:
         if given.mutations:
@@ -36,7 +38,15 @@ def main() -> int:
     if few and options.faults >= _LEAST_PER_CLASS * len(options.kinds):
         say(f"fewer than {_LEAST_PER_CLASS}: {', '.join(few)}")
         return 1
+    if report.struck < options.faults:
+        say(f"only {report.struck} of {options.faults} faults took place")
+        return 1
     return 1 if report.findings else 0
+
+
+def _end(*_: object) -> None:
+    """Told to stop: end everything that was started."""
+    raise SystemExit(3)
 
 
 def _is_noticed(options: Options, name: str) -> bool:
@@ -76,6 +86,9 @@ def _options(given: argparse.Namespace) -> Options:
     unknown = set(kinds) - CLASSES.keys()
     if unknown:
         raise SystemExit(f"no such class: {', '.join(sorted(unknown))}")
+    if "disk full" in kinds and not can_mount():
+        say("no full disk: this user may not mount a small one (root may)")
+        kinds.remove("disk full")
     return Options(
         seed=secrets.randbelow(2**32) if given.seed is None else given.seed,
         faults=given.faults,

@@ -1,6 +1,7 @@
 """What the system says of itself when all is quiet, read from its databases and from Kafka."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from eventbus.config import ClientConfig
 from faults.layout import PARTITIONS, ROLES, SERVICES, dead_letter_topic, topic
 
+_READ_SECONDS = 60.0
 CONSUMED = {role.service: role.consumes for role in ROLES if role.consumes}
 
 
@@ -198,10 +200,11 @@ class Observer:
         client = confluent_kafka.Consumer({**self._kafka, "group.id": "observer"})
         client.assign([confluent_kafka.TopicPartition(name, number, 0) for number in ends])
         waiting = sum(ends.values())
+        deadline = time.monotonic() + _READ_SECONDS
         with contextlib.closing(client):
             while waiting > 0:
-                messages = client.consume(10_000, 2.0)
-                if not messages:
+                messages = client.consume(min(waiting, 10_000), 1.0)
+                if time.monotonic() > deadline:
                     raise TimeoutError(f"{waiting} records of {name} cannot be read")
                 waiting -= len(messages)
                 yield from messages

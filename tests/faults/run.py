@@ -91,6 +91,7 @@ class _Run:
             load.stop()
             quiet = self._wait_until_quiet(observer)
             state = observer.state()
+            say(f"{self._elapsed():6.1f} s  the state is read")
             evidence = Evidence(
                 initial_stock=initial,
                 attempts=read_attempts(self._directory / "history.jsonl"),
@@ -101,6 +102,7 @@ class _Run:
                 strange_exits=[str(item) for item in fleet.unordered() if _is_strange(item)],
                 redriven=self._redrive(servers, site, observer) if state.dead_letters else None,
             )
+            say(f"{self._elapsed():6.1f} s  everything ends")
             return Report(
                 options=self._options,
                 evidence=evidence,
@@ -111,28 +113,34 @@ class _Run:
             )
 
     def _strike_all(self, field: Field, journal: Journal) -> None:
+        """The plan in its order; what did not take place has a second chance at the end."""
         deadline = self._started + self._options.minutes * 60 - _TAIL_SECONDS
-        for fault in self._plan:
-            if time.monotonic() > deadline:
-                say(f"out of time before fault {fault.number} of {len(self._plan)}")
-                return
-            time.sleep(fault.pause)
-            started = time.time()
-            try:
-                struck, note = strike(fault, field)
-            except Exception as error:  # noqa: BLE001  # a fault that fails is a fault not struck
-                struck, note = False, f"{type(error).__name__}: {error}"
-            done = Strike(
-                fault.number, fault.kind, fault.variant, started, time.time(), struck, note
-            )
-            journal.write(done)
-            self._strikes.append(done)
-            mark = "" if struck else "  NOT STRUCK"
-            took = done.ended - done.started
-            say(
-                f"{self._elapsed():6.1f} s  {fault.number:4}  {fault.kind}: {fault.variant}"
-                f"  {took:.1f} s  {note}{mark}"
-            )
+        missed = [
+            fault for fault in self._plan if not self._strike(fault, field, journal, deadline)
+        ]
+        for fault in missed:
+            self._strike(fault, field, journal, deadline)
+
+    def _strike(self, fault: Fault, field: Field, journal: Journal, deadline: float) -> bool:
+        if time.monotonic() > deadline:
+            say(f"out of time before fault {fault.number} of {len(self._plan)}")
+            return False
+        time.sleep(fault.pause)
+        started = time.time()
+        try:
+            struck, note = strike(fault, field)
+        except Exception as error:  # noqa: BLE001 — a fault that fails is a fault not struck
+            struck, note = False, f"{type(error).__name__}: {error}"
+        ended = time.time()
+        done = Strike(fault.number, fault.kind, fault.variant, started, ended, struck, note)
+        journal.write(done)
+        self._strikes.append(done)
+        mark = "" if struck else "  NOT STRUCK"
+        say(
+            f"{self._elapsed():6.1f} s  {fault.number:4}  {fault.kind}: {fault.variant}"
+            f"  {ended - started:.1f} s  {note}{mark}"
+        )
+        return struck
 
     def _redrive(self, servers: Stack, site: Site, observer: Observer) -> State:
         """Send every dead letter on its way again, as a person would."""

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +65,7 @@ class Gates:
 class Stack:
     """Kafka, Postgres, the mail server, and a proxy before each of them."""
 
-    def __init__(self, directory: Path, *, small_disk: bool = True) -> None:
+    def __init__(self, directory: Path) -> None:
         java, binaries, jars = find_java(), find_binaries(), find_artifact("kafka")
         if java is None or binaries is None:
             raise Missing("Java and PostgreSQL are needed: `make setup` installs them")
@@ -73,7 +74,7 @@ class Stack:
         self._directory = directory
         self._disk = directory / "postgres"
         self._disk.mkdir(parents=True)
-        self.disk_is_small = small_disk and _mount(self._disk)
+        self.disk_is_small = _mount(self._disk)
         (directory / "kafka").mkdir()
         self.edge = Edge()
         kafka_gate = Proxy("kafka", 0)
@@ -171,7 +172,7 @@ class Stack:
         shutil.rmtree(self._directory / "kafka" / "data", ignore_errors=True)
         if self.disk_is_small:
             shutil.copy(self._disk / "server" / "postgres.log", self._directory / "postgres.log")
-            subprocess.run(["umount", "--lazy", self._disk], check=False)
+            _unmount(self._disk)
         shutil.rmtree(self._disk, ignore_errors=True)
 
 
@@ -184,7 +185,23 @@ def _broker_settings(gate: int) -> dict[str, str]:
         "group.consumer.session.timeout.ms": milliseconds,
         "group.consumer.min.heartbeat.interval.ms": "1000",
         "group.consumer.heartbeat.interval.ms": "1000",
+        # A killed broker may come back only when its former self is given up.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
     }
+
+
+def can_mount() -> bool:
+    """Whether this user may give Postgres a small disk of its own."""
+    with tempfile.TemporaryDirectory(prefix="eventpipeline-faults-") as folder:
+        mounted = _mount(Path(folder))
+        if mounted:
+            _unmount(Path(folder))
+    return mounted
+
+
+def _unmount(folder: Path) -> None:
+    subprocess.run(["umount", "--lazy", folder], check=False)
 
 
 def _mount(folder: Path) -> bool:
