@@ -108,3 +108,20 @@ test-long: setup-tests ## What takes longer than a minute
 bench-services: setup-tests ## Measure the services: table, plots and build/bench/services.json
 	hack/artifact kafka >/dev/null
 	bench/services
+
+.PHONY: faults
+faults: setup-tests ## 150 faults against the running services: nothing lost, nothing doubled
+	hack/artifact kafka >/dev/null
+	PYTHONPATH=tests .venv/bin/python -m faults --faults 150 --minutes 12
+	PYTHONPATH=tests .venv/bin/python -m faults.simulation --schedules 10000
+
+.PHONY: faults-mutations
+faults-mutations: setup-tests ## Take each guard away: the fault suite must notice
+	hack/artifact kafka >/dev/null
+	PYTHONPATH=tests .venv/bin/python -m faults --mutations
+
+.PHONY: faults-long
+faults-long: setup-tests ## 2,000 faults, then the mutations
+	hack/artifact kafka >/dev/null
+	PYTHONPATH=tests .venv/bin/python -m faults --faults 2000 --minutes 150 --rate 15
+	PYTHONPATH=tests .venv/bin/python -m faults --mutations
