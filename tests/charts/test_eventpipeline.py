@@ -113,6 +113,20 @@ def test_two_replicas_come_with_a_disruption_budget() -> None:
     assert "PodDisruptionBudget" not in {m["kind"] for m in alone}
 
 
+def test_kafka_identities_are_told_and_may_be_read() -> None:
+    sasl = {"mechanism": "PLAIN", "secret": "kafka-admin"}
+    admins = {"kafka:9093": {"sasl": sasl, "tls": {"caSecret": "kafka-ca"}, "namespaces": ["*"]}}
+    arguments = ("--set-json", f"kafkaAdmins={json.dumps(admins)}")
+    environment = {each["name"]: each.get("value") for each in container(*arguments)["env"]}
+    assert json.loads(environment["KAFKA_ADMINS"] or "") == admins
+    (readable,) = (
+        rule["resourceNames"]
+        for rule in find("Role", *arguments)["rules"]
+        if "secrets" in rule["resources"] and "get" in rule["verbs"]
+    )
+    assert set(readable) == {"eventpipeline-signing-key", "kafka-admin", "kafka-ca"}
+
+
 @pytest.mark.parametrize(
     "value", ["replicas=-1", "logLevel=loud", "imagee.tag=x", "resyncSeconds=1", "topicGrants=x"]
 )

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -21,11 +22,25 @@ def find_java() -> Path | None:
     return Path(on_path) if on_path else None
 
 
+@dataclass(frozen=True)
+class SecureListener:
+    """A further listener that demands TLS and a SCRAM login; `certificate` is key and chain."""
+
+    certificate: Path
+    username: str
+    password: str
+
+
 class KafkaServer:
     """One broker that is its own controller; `stop` and `start` keep its data."""
 
     def __init__(
-        self, java: Path, jars: Path, directory: Path, settings: Mapping[str, str] | None = None
+        self,
+        java: Path,
+        jars: Path,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        secure: SecureListener | None = None,
     ) -> None:
         self._java = java
         self._extra = dict(settings or {})
@@ -36,11 +51,18 @@ class KafkaServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self._controller_port = free_port()
+        self._secure = secure
+        self._secure_port = free_port()
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients find it."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def secure_servers(self) -> str:
+        """Where clients with a login find it."""
+        return f"127.0.0.1:{self._secure_port}"
 
     @property
     def pid(self) -> int | None:
@@ -95,11 +117,23 @@ class KafkaServer:
             "group.consumer.min.heartbeat.interval.ms": "1000",
             **self._extra,
         }
+        users: list[str | Path] = []
+        if self._secure:
+            settings["listeners"] += f",SECURE://{self.secure_servers}"
+            settings["advertised.listeners"] += f",SECURE://{self.secure_servers}"
+            settings["listener.security.protocol.map"] += ",SECURE:SASL_SSL"
+            settings["sasl.enabled.mechanisms"] = "SCRAM-SHA-512"
+            module = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            settings["listener.name.secure.scram-sha-512.sasl.jaas.config"] = module
+            settings["ssl.keystore.type"] = "PEM"
+            settings["ssl.keystore.location"] = str(self._secure.certificate)
+            login = f"name={self._secure.username},password={self._secure.password}"
+            users = ["--add-scram", f"SCRAM-SHA-512=[{login}]"]
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         subprocess.run(
             self._command(
-                "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties
+                "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties, *users
             ),
             check=True,
             capture_output=True,

@@ -33,6 +33,15 @@ def _grants(text: str) -> dict[str, tuple[str, ...]]:
     return {namespace: tuple(prefixes) for namespace, prefixes in json.loads(text).items()}
 
 
+def _admins(text: str) -> dict[str, Any]:
+    admins: dict[str, Any] = dict(json.loads(text).items())
+    for servers, given in admins.items():
+        if not given.get("namespaces"):
+            msg = f"{servers}: namespaces must say whose topics this identity may touch"
+            raise ValueError(msg)
+    return admins
+
+
 def _variable(name: str, read: Callable[[str], Any], default: str) -> Any:
     return field(metadata={"variable": name, "read": read, "default": default})
 
@@ -50,6 +59,7 @@ class Config:
     stuck_seconds: int = _variable("STUCK_SECONDS", _positive, "300")
     leader_election: bool = _variable("LEADER_ELECTION", _boolean, "true")
     watch_namespaces: tuple[str, ...] = _variable("WATCH_NAMESPACES", _names, "")
+    kafka_admins: Mapping[str, Any] = _variable("KAFKA_ADMINS", _admins, "{}")
     topic_grants: Mapping[str, tuple[str, ...]] = _variable("TOPIC_GRANTS", _grants, "{}")
 
     @classmethod

@@ -16,6 +16,7 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from eventpipeline_operator.adapters.kafka import KafkaAdmin
+from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, parse_admins
 from eventpipeline_operator.adapters.kube.cache import Cache
 from eventpipeline_operator.adapters.kube.client import KubeClient
 from eventpipeline_operator.adapters.kube.lease import Lease
@@ -113,7 +114,9 @@ async def work(
     tokens = KubeTokens(client)
     reconciler = Reconciler(
         Ports(
-            kafka=KafkaAdmin(),
+            kafka=KafkaAdmin(
+                KafkaSecurity(tokens.contents, config.namespace, parse_admins(config.kafka_admins))
+            ),
             vault=VaultAdapter(tokens.token, tokens.authority),
             runtime=KubeRuntime(client, cache),
             status=KubeStatus(client, config.identity),

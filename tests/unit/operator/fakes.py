@@ -11,7 +11,7 @@ from eventpipeline_operator.api.observed import (
     ObservedTopic,
     WorkloadState,
 )
-from eventpipeline_operator.api.types import EventPipeline, Key, Vault
+from eventpipeline_operator.api.types import EventPipeline, KafkaAccess, Key, Vault
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
     SecretRecord,
@@ -34,16 +34,16 @@ class FakeKafka:
     calls: list[str] = field(default_factory=list)
 
     async def describe(
-        self, servers: str, names: Collection[str], configured: Collection[str]
+        self, access: KafkaAccess, names: Collection[str], configured: Collection[str]
     ) -> Mapping[str, ObservedTopic]:
         self._count("describe")
-        assert servers
+        assert access.servers
         assert set(configured) <= set(names)
         return {name: self.topics[name] for name in names if name in self.topics}
 
-    async def create(self, servers: str, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
+    async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
         self._count("create")
-        assert servers
+        assert access.servers
         for topic in topics:
             if topic.name not in self.refusals:
                 self.topics[topic.name] = ObservedTopic(
@@ -55,18 +55,18 @@ class FakeKafka:
                 )
         return {t.name: self.refusals[t.name] for t in topics if t.name in self.refusals}
 
-    async def grow(self, servers: str, totals: Mapping[str, int]) -> Mapping[str, str]:
+    async def grow(self, access: KafkaAccess, totals: Mapping[str, int]) -> Mapping[str, str]:
         self._count("grow")
-        assert servers
+        assert access.servers
         for name, total in totals.items():
             self.topics[name] = replace(self.topics[name], partitions=total)
         return {}
 
     async def configure(
-        self, servers: str, changes: Mapping[str, ConfigChange]
+        self, access: KafkaAccess, changes: Mapping[str, ConfigChange]
     ) -> Mapping[str, str]:
         self._count("configure")
-        assert servers
+        assert access.servers
         for name, change in changes.items():
             config = {**self.topics[name].config, **change}
             kept = {k: v for k, v in config.items() if v is not None}

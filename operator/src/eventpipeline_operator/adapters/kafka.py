@@ -1,11 +1,13 @@
 """The Kafka port on confluent-kafka's AdminClient.
 
-One AdminClient per cluster, the least recently used closed beyond a limit. Its calls return
-futures at once and are awaited without a thread; descriptions asked for at the same moment by
-several pipelines become one call.
+One AdminClient per cluster and identity, the least recently used closed beyond a limit. Its calls
+return futures at once and are awaited without a thread; descriptions asked for at the same moment
+by several pipelines become one call.
 """
 
 import asyncio
+import hashlib
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -26,9 +28,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-exp
 )
 
 from eventpipeline_operator.adapters.batching import Batcher
+from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, Settings
 from eventpipeline_operator.adapters.metrics import KAFKA_CALLS
 from eventpipeline_operator.api.observed import ObservedTopic
 from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.types import KafkaAccess
 from eventpipeline_operator.desired.records import TopicRecord
 from eventpipeline_operator.desired.topic_plan import ConfigChange
 from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled
@@ -47,7 +51,7 @@ AWAY = frozenset({
     KafkaError.NETWORK_EXCEPTION, KafkaError.LEADER_NOT_AVAILABLE,
 })  # fmt: skip
 DENIED = frozenset({
-    KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,  # noqa: SLF001
+    KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED,  # noqa: SLF001
     KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED,
 })  # fmt: skip
 
@@ -60,17 +64,30 @@ T = TypeVar("T")
 class _Cluster:
     """One cluster's client with its batched descriptions."""
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, servers: str, security: Settings) -> None:
+        self._refusal: KafkaError | None = None
         self.admin = AdminClient(
             {
+                **security,
                 "bootstrap.servers": servers,
                 "client.id": "eventpipeline-operator",
                 "socket.timeout.ms": 10000,
                 "log_level": 0,
+                "error_cb": self._heard,  # type: ignore[dict-item] # the stubs know no callbacks
             }
         )
         self.topics = Batcher(self._describe_topics)
         self.configs = Batcher(self._describe_configs)
+
+    def refusal(self) -> KafkaError | None:
+        """Why no broker lets this client in; a call only says that it took too long."""
+        self.admin.poll(0)
+        refusal, self._refusal = self._refusal, None
+        return refusal
+
+    def _heard(self, error: KafkaError) -> None:
+        if error.code() in DENIED:
+            self._refusal = error
 
     async def _describe_topics(self, names: Collection[str]) -> Mapping[str, ObservedTopic]:
         futures = self.admin.describe_topics(
@@ -111,17 +128,18 @@ class _Cluster:
 class KafkaAdmin:
     """Administration of all clusters that pipelines name."""
 
-    def __init__(self) -> None:
-        self._clusters: OrderedDict[str, _Cluster] = OrderedDict()
+    def __init__(self, security: KafkaSecurity) -> None:
+        self._security = security
+        self._clusters: OrderedDict[tuple[str, bytes], _Cluster] = OrderedDict()
 
     async def describe(
-        self, servers: str, names: Collection[str], configured: Collection[str]
+        self, access: KafkaAccess, names: Collection[str], configured: Collection[str]
     ) -> Mapping[str, ObservedTopic]:
         """Describe topics, with the explicit config of those in `configured`."""
-        cluster = self._cluster(servers)
-        found = await _reached(servers, cluster.topics.get(names))
+        cluster = await self._cluster(access)
+        found = await self._reached(access, cluster, cluster.topics.get(names))
         existing = [name for name in configured if name in found]
-        configs = await _reached(servers, cluster.configs.get(existing))
+        configs = await self._reached(access, cluster, cluster.configs.get(existing))
         for name, config in configs.items():
             topic = found[name]
             found[name] = ObservedTopic(
@@ -129,9 +147,9 @@ class KafkaAdmin:
             )
         return found
 
-    async def create(self, servers: str, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
+    async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
         """Create topics in one call and wait until the cluster shows them."""
-        cluster = self._cluster(servers)
+        cluster = await self._cluster(access)
         wanted = [
             NewTopic(
                 topic.name,
@@ -142,32 +160,32 @@ class KafkaAdmin:
             for topic in topics
         ]
         refused = await self._change(
-            servers, "create_topics",
+            access, cluster, "create_topics",
             lambda: cluster.admin.create_topics(wanted, request_timeout=WRITE_SECONDS),
             tolerated=KafkaError.TOPIC_ALREADY_EXISTS,
         )  # fmt: skip
         expected = {topic.name for topic in topics} - set(refused)
         deadline = time.monotonic() + VISIBLE_SECONDS
         while time.monotonic() < deadline:
-            if expected <= set(await _reached(servers, cluster.topics.get(expected))):
+            if expected <= set(await self._reached(access, cluster, cluster.topics.get(expected))):
                 break
             await asyncio.sleep(0.05)
         return refused
 
-    async def grow(self, servers: str, totals: Mapping[str, int]) -> Mapping[str, str]:
+    async def grow(self, access: KafkaAccess, totals: Mapping[str, int]) -> Mapping[str, str]:
         """Add partitions."""
-        cluster = self._cluster(servers)
+        cluster = await self._cluster(access)
         wanted = [NewPartitions(name, total) for name, total in totals.items()]
         return await self._change(
-            servers, "create_partitions",
+            access, cluster, "create_partitions",
             lambda: cluster.admin.create_partitions(wanted, request_timeout=WRITE_SECONDS),
         )  # fmt: skip
 
     async def configure(
-        self, servers: str, changes: Mapping[str, ConfigChange]
+        self, access: KafkaAccess, changes: Mapping[str, ConfigChange]
     ) -> Mapping[str, str]:
         """Set keys and take keys back."""
-        cluster = self._cluster(servers)
+        cluster = await self._cluster(access)
         resources = [_alteration(name, change) for name, change in changes.items()]
 
         def call() -> dict[str, Future[Any]]:
@@ -176,32 +194,56 @@ class KafkaAdmin:
             )
             return {resource.name: future for resource, future in futures.items()}
 
-        return await self._change(servers, "alter_configs", call)
+        return await self._change(access, cluster, "alter_configs", call)
 
     async def _change(
         self,
-        servers: str,
+        access: KafkaAccess,
+        cluster: _Cluster,
         name: str,
         call: Callable[[], Mapping[str, Future[Any]]],
         tolerated: int | None = None,
     ) -> dict[str, str]:
-        answers = await _reached(servers, _settle(name, call()))
+        answers = await self._reached(access, cluster, _settle(name, call()))
         refused = {}
         for topic, answer in answers.items():
             if not isinstance(answer, KafkaError) or answer.code() == tolerated:
                 continue
             if answer.code() in AWAY | DENIED:
-                raise _located(_classified(answer, topic), servers)
+                raise _located(_classified(answer, topic), access.servers)
             refused[topic] = answer.str()
         return refused
 
-    def _cluster(self, servers: str) -> _Cluster:
-        cluster = self._clusters.get(servers) or _Cluster(servers)
-        self._clusters[servers] = cluster
-        self._clusters.move_to_end(servers)
+    async def _cluster(self, access: KafkaAccess) -> _Cluster:
+        settings = await self._security.settings(access)
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).digest()
+        key = (access.servers, digest)  # as one identity, many pipelines share a client
+        try:
+            cluster = self._clusters.get(key) or _Cluster(access.servers, settings)
+        except KafkaException as error:  # for example a ca.crt that is no certificate
+            self._security.forget()
+            said = f"client of Kafka at {access.servers}: {error.args[0].str()}"
+            raise Stalled(Reason.KAFKA_DENIED, f"{said}: correct its Secrets") from error
+        self._clusters[key] = cluster
+        self._clusters.move_to_end(key)
         if len(self._clusters) > CLUSTERS:
             self._clusters.popitem(last=False)
         return cluster
+
+    async def _reached(self, access: KafkaAccess, cluster: _Cluster, call: Awaitable[T]) -> T:
+        """Say in a failure which cluster it is about, and whether it lets us in at all."""
+        try:
+            return await call
+        except KafkaException as error:
+            failure = _classified(error.args[0], "")
+        except ReconcileError as error:
+            failure = error
+        refusal = cluster.refusal()
+        if isinstance(failure, Retryable) and refusal:
+            failure = _classified(refusal, "")
+        if isinstance(failure, Stalled):
+            self._security.forget()
+        raise _located(failure, access.servers)
 
 
 def _alteration(name: str, change: ConfigChange) -> ConfigResource:
@@ -234,16 +276,6 @@ async def _settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, An
     failed = any(isinstance(a, KafkaError) and a.code() not in EXPECTED for a in answers.values())
     KAFKA_CALLS.labels(call=call, outcome="failed" if failed else "ok").inc()
     return answers
-
-
-async def _reached(servers: str, call: Awaitable[T]) -> T:
-    """Say in a failure which cluster it is about."""
-    try:
-        return await call
-    except KafkaException as error:
-        raise _located(_classified(error.args[0], ""), servers) from error
-    except ReconcileError as error:
-        raise _located(error, servers) from error
 
 
 def _classified(error: KafkaError, subject: str) -> ReconcileError:

@@ -13,11 +13,13 @@ from eventpipeline_operator.api.types import (
     Container,
     EventPipeline,
     Ingress,
+    KafkaClient,
     Key,
     Migration,
     Placement,
     Probes,
     ProbeType,
+    SaslMechanism,
     Scale,
     Secret,
     Service,
@@ -59,6 +61,7 @@ def _pipeline(body: Json) -> EventPipeline:
     return replace(
         identify(body),
         bootstrap_servers=spec["kafka"]["bootstrapServers"],
+        kafka_client=parse_client(spec["kafka"].get("client") or {}),
         suspend=bool(spec.get("suspend", False)),
         vault=_vault(spec["vault"]) if spec.get("vault") else None,
         tracing=_tracing(spec["tracing"]) if spec.get("tracing") else None,
@@ -67,6 +70,19 @@ def _pipeline(body: Json) -> EventPipeline:
         topics=tuple(_topic(t) for t in spec.get("topics") or ()),
         secrets=tuple(_secret(s) for s in spec.get("secrets") or ()),
         services=tuple(_service(s) for s in spec.get("services") or ()),
+    )
+
+
+def parse_client(raw: Json) -> KafkaClient | None:
+    """spec.kafka.client, or the same shape in the installer's values; None where it is empty."""
+    sasl = raw.get("sasl") or {}
+    if not sasl and raw.get("tls") is None:
+        return None
+    return KafkaClient(
+        tls=raw.get("tls") is not None,
+        ca_secret=(raw.get("tls") or {}).get("caSecret"),
+        mechanism=SaslMechanism(sasl["mechanism"]) if sasl else None,
+        sasl_secret=sasl["secret"] if sasl else None,
     )
 
 

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     TOPICS_IN_SYNC = "TopicsInSync"
     KAFKA_UNAVAILABLE = "KafkaUnavailable"
     KAFKA_DENIED = "KafkaDenied"
+    KAFKA_SECRET_MISSING = "KafkaSecretMissing"  # noqa: S105 - a reason, not a password
     TOPIC_REFUSED = "TopicRefused"
     TOPIC_NAME_DENIED = "TopicNameDenied"
     PARTITION_DECREASE = "PartitionDecreaseRefused"

@@ -25,6 +25,38 @@ class ProbeType(StrEnum):
     NONE = "none"
 
 
+class SaslMechanism(StrEnum):
+    """How a Kafka client proves who it is."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
+@dataclass(frozen=True)
+class KafkaClient:
+    """spec.kafka.client: how Kafka is spoken to; secrets by name, never by value."""
+
+    tls: bool = False
+    ca_secret: str | None = None
+    mechanism: SaslMechanism | None = None
+    sasl_secret: str | None = None
+
+    @property
+    def protocol(self) -> str:
+        """Kafka's security.protocol."""
+        return f"{'SASL_' if self.mechanism else ''}{'SSL' if self.tls else 'PLAINTEXT'}"
+
+
+@dataclass(frozen=True)
+class KafkaAccess:
+    """A cluster, and from which namespace and as whom it is spoken to."""
+
+    servers: str
+    namespace: str = ""
+    client: KafkaClient | None = None
+
+
 @dataclass(frozen=True)
 class Topic:
     """An entry of spec.topics."""
@@ -186,6 +218,7 @@ class EventPipeline:
     uid: str
     generation: int
     bootstrap_servers: str = ""
+    kafka_client: KafkaClient | None = None
     suspend: bool = False
     deleting: bool = False
     vault: Vault | None = None
@@ -196,3 +229,8 @@ class EventPipeline:
     secrets: tuple[Secret, ...] = ()
     services: tuple[Service, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kafka_access(self) -> KafkaAccess:
+        """How the pipeline's Kafka is reached."""
+        return KafkaAccess(self.bootstrap_servers, self.key.namespace, self.kafka_client)

@@ -18,11 +18,20 @@ def build_environment(
         "SERVICE": service.name,
         **({"WORKER": worker} if worker else {}),
         **_ports(service, worker),
-        "KAFKA_BOOTSTRAP_SERVERS": pipeline.bootstrap_servers,
+        **_kafka(pipeline),
         **_topics(pipeline, service, worker, container),
         **_calls(pipeline, container),
         **_tracing(pipeline, service),
     }
+
+
+def _kafka(pipeline: EventPipeline) -> dict[str, str]:
+    told, client = {"KAFKA_BOOTSTRAP_SERVERS": pipeline.bootstrap_servers}, pipeline.kafka_client
+    if client:
+        told["KAFKA_SECURITY_PROTOCOL"] = client.protocol
+    if client and client.mechanism:
+        told["KAFKA_SASL_MECHANISM"] = client.mechanism.value
+    return told
 
 
 def _ports(service: Service, worker: str | None) -> dict[str, str]:

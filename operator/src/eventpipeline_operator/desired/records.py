@@ -6,7 +6,7 @@ Nothing here knows Kubernetes: another runtime (local processes) renders the sam
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from eventpipeline_operator.api.types import Placement, Probes
+from eventpipeline_operator.api.types import KafkaClient, Placement, Probes
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class WorkloadRecord:
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[SecretReference, ...] = ()
+    kafka_client: KafkaClient | None = None
     port: int | None = None
     metrics_port: int | None = None
     replicas: int | None = None

@@ -53,6 +53,7 @@ def build_migration(
             args=migrate.args,
             env=env,
             secrets=_references(secrets, delivered),
+            kafka_client=pipeline.kafka_client,
             placement=replace(service.container.placement, pod_template={}),
         ),
     )
@@ -91,6 +92,7 @@ def _workload(
         args=container.args,
         env=build_environment(pipeline, service, name, container),
         secrets=_references(container.secrets, delivered),
+        kafka_client=pipeline.kafka_client,
         probes=container.probes,
         placement=container.placement,
     )

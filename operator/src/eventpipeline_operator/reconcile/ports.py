@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from eventpipeline_operator.api.conditions import Condition
 from eventpipeline_operator.api.observed import MigrationState, ObservedTopic, WorkloadState
-from eventpipeline_operator.api.types import EventPipeline, Key, Vault
+from eventpipeline_operator.api.types import EventPipeline, KafkaAccess, Key, Vault
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
     RouteRecord,
@@ -21,28 +21,28 @@ Record = SecretRecord | SecretReference | WorkloadRecord | MigrationRecord | Rou
 
 
 class Kafka(Protocol):
-    """Administration of one or more clusters, each named by its bootstrap servers.
+    """Administration of one or more clusters.
 
     Unreachable or refusing clusters raise Retryable; a refusal of a single topic is returned by
     its name with the broker's words.
     """
 
     async def describe(
-        self, servers: str, names: Collection[str], configured: Collection[str]
+        self, access: KafkaAccess, names: Collection[str], configured: Collection[str]
     ) -> Mapping[str, ObservedTopic]:
         """Describe topics; those that do not exist are left out. Config only of `configured`."""
         ...
 
-    async def create(self, servers: str, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
+    async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
         """Create topics; one that exists already is no refusal."""
         ...
 
-    async def grow(self, servers: str, totals: Mapping[str, int]) -> Mapping[str, str]:
+    async def grow(self, access: KafkaAccess, totals: Mapping[str, int]) -> Mapping[str, str]:
         """Raise the number of partitions to a total."""
         ...
 
     async def configure(
-        self, servers: str, changes: Mapping[str, ConfigChange]
+        self, access: KafkaAccess, changes: Mapping[str, ConfigChange]
     ) -> Mapping[str, str]:
         """Set keys; None takes one back to its default."""
         ...

@@ -56,21 +56,21 @@ async def _observe(
     managed: Mapping[str, Iterable[str]],
 ) -> Mapping[str, ObservedTopic]:
     configured = [r.name for r in records if not r.external and (r.config or managed.get(r.name))]
-    return await kafka.describe(pipeline.bootstrap_servers, [r.name for r in records], configured)
+    return await kafka.describe(pipeline.kafka_access, [r.name for r in records], configured)
 
 
 async def _execute(pipeline: EventPipeline, kafka: Kafka, plan: TopicPlan) -> dict[str, str]:
-    servers = pipeline.bootstrap_servers
+    access = pipeline.kafka_access
     refused: dict[str, str] = {}
     if plan.create:
         log.info("creating topics", topics=[r.name for r in plan.create][:20])
-        refused.update(await kafka.create(servers, plan.create))
+        refused.update(await kafka.create(access, plan.create))
     if plan.grow:
         log.info("adding partitions", totals=dict(plan.grow))
-        refused.update(await kafka.grow(servers, plan.grow))
+        refused.update(await kafka.grow(access, plan.grow))
     if plan.configure:
         log.info("configuring topics", changes={n: dict(c) for n, c in plan.configure.items()})
-        refused.update(await kafka.configure(servers, plan.configure))
+        refused.update(await kafka.configure(access, plan.configure))
     return refused
 
 

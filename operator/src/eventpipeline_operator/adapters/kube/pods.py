@@ -11,6 +11,8 @@ from eventpipeline_operator.desired.records import SecretReference, WorkloadReco
 
 CONTAINER = "main"
 SECRETS_ROOT = "/var/run/secrets/eventpipeline"
+KAFKA_CA = "/var/run/secrets/eventpipeline-kafka"
+CA_KEY, USERNAME_KEY, PASSWORD_KEY = "ca.crt", "username", "password"
 REQUESTS = {"cpu": "25m", "memory": "96Mi"}
 PRE_STOP_SECONDS = 5
 
@@ -106,6 +108,18 @@ def _env(key: Key, record: WorkloadRecord) -> list[Json]:
             {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": variable}}}
             for variable in reference.env
         ]
+    return env + _kafka_env(record)
+
+
+def _kafka_env(record: WorkloadRecord) -> list[Json]:
+    """Credentials by reference: the operator writes no copy of them."""
+    client, env = record.kafka_client, []
+    if client and client.sasl_secret:
+        for variable, key in (("USERNAME", USERNAME_KEY), ("PASSWORD", PASSWORD_KEY)):
+            source = {"secretKeyRef": {"name": client.sasl_secret, "key": key}}
+            env.append({"name": f"KAFKA_SASL_{variable}", "valueFrom": source})
+    if client and client.ca_secret:
+        env.append({"name": "KAFKA_SSL_CA_LOCATION", "value": f"{KAFKA_CA}/{CA_KEY}"})
     return env
 
 
@@ -126,6 +140,10 @@ def _volumes(key: Key, record: WorkloadRecord) -> list[Json]:
             items = [{"key": file, "path": file} for file in reference.files]
             secret = {"secretName": secret_name(key, reference), "items": items}
             volumes.append({"name": f"secret-{reference.entry}", "secret": secret})
+    if record.kafka_client and record.kafka_client.ca_secret:
+        items = [{"key": CA_KEY, "path": CA_KEY}]
+        secret = {"secretName": record.kafka_client.ca_secret, "items": items}
+        volumes.append({"name": "kafka-ca", "secret": secret})
     volumes.extend({"name": volume.name, **volume.source} for volume in record.placement.volumes)
     return volumes
 
@@ -138,6 +156,8 @@ def _mounts(record: WorkloadRecord) -> list[Json]:
             mounts.append(
                 {"name": f"secret-{reference.entry}", "mountPath": path, "readOnly": True}
             )
+    if record.kafka_client and record.kafka_client.ca_secret:
+        mounts.append({"name": "kafka-ca", "mountPath": KAFKA_CA, "readOnly": True})
     for volume in record.placement.volumes:
         mount: Json = {"name": volume.name, "mountPath": volume.mount_path}
         mounts.append({**mount, "readOnly": True} if volume.read_only else mount)

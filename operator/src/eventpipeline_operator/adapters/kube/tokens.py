@@ -42,20 +42,25 @@ class KubeTokens:
         token: str = answer["status"]["token"]
         return token
 
-    async def authority(self, namespace: str, name: str) -> str:
-        """The bundle in a Secret's ca.crt."""
+    async def contents(self, namespace: str, name: str) -> dict[str, str]:
+        """All keys of a Secret; empty when it is not there."""
         try:
             live = await self._client.get(Ref(SECRET.name, namespace, name))
         except ApiError as error:
             raise error.classified(f"Secret {name}") from error
-        encoded = ((live or {}).get("data") or {}).get("ca.crt")
-        if not encoded:
+        data = ((live or {}).get("data") or {}).items()
+        return {k: base64.b64decode(v).decode(errors="replace") for k, v in data}
+
+    async def authority(self, namespace: str, name: str) -> str:
+        """The bundle in a Secret's ca.crt."""
+        bundle = (await self.contents(namespace, name)).get("ca.crt")
+        if not bundle:
             raise Stalled(
                 Reason.INVALID_SPEC,
                 f"spec.vault.caSecret: Secret {name} with a key ca.crt is not there in "
                 f"namespace {namespace}: create it",
             )
-        return base64.b64decode(encoded).decode()
+        return bundle
 
 
 async def load_signing_key(client: KubeClient, namespace: str) -> bytes:
