@@ -16,14 +16,20 @@ class FakeReconciler:
     def __init__(self) -> None:
         self.bodies: list[Any] = []
         self.forgotten: list[str] = []
+        self.rivals: set[Key] = set()
 
     async def reconcile(self, body: Any, wake: Wake) -> Outcome:
         assert wake is Wake.CHANGE
         self.bodies.append(body)
         return Outcome.DONE
 
-    def forget(self, uid: str) -> None:
+    def claim(self, body: Any) -> set[Key]:
+        assert body["metadata"]
+        return set(self.rivals)
+
+    def forget(self, uid: str) -> set[Key]:
         self.forgotten.append(uid)
+        return set(self.rivals)
 
 
 class FakeQueue:
@@ -82,3 +88,14 @@ def test_a_late_farewell_does_not_hit_the_successor() -> None:
     inbox.deliver(queue, "DELETED", build_body())
     assert len(inbox) == 1
     assert reconciler.forgotten == ["uid-1"]
+
+
+def test_rivals_for_a_topic_look_again_when_one_comes_or_goes() -> None:
+    inbox, reconciler, queue = build()
+    rival = Key("other", "shop")
+    reconciler.rivals = {rival}
+    inbox.deliver(queue, None, build_body())
+    assert (rival, Wake.CHANGE) in queue.added
+    queue.added.clear()
+    inbox.deliver(queue, "DELETED", build_body())
+    assert queue.added == [(rival, Wake.CHANGE)]

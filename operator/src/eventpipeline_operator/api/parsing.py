@@ -51,6 +51,7 @@ def identify(body: Json) -> EventPipeline:
         key=Key(meta["namespace"], meta["name"]),
         uid=meta["uid"],
         generation=int(meta["generation"]),
+        created=meta.get("creationTimestamp", ""),
         deleting="deletionTimestamp" in meta,
         status=body.get("status") or {},
     )

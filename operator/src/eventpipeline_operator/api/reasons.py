@@ -18,6 +18,7 @@ class Reason(StrEnum):
     KAFKA_SECRET_MISSING = "KafkaSecretMissing"  # noqa: S105 - a reason, not a password
     TOPIC_REFUSED = "TopicRefused"
     TOPIC_NAME_DENIED = "TopicNameDenied"
+    TOPIC_CONFLICT = "TopicConflict"
     PARTITION_DECREASE = "PartitionDecreaseRefused"
     REPLICATION_DIFFERS = "ReplicationFactorDiffers"
     EXTERNAL_TOPIC_MISSING = "ExternalTopicMissing"

@@ -217,6 +217,7 @@ class EventPipeline:
     key: Key
     uid: str
     generation: int
+    created: str = ""
     bootstrap_servers: str = ""
     kafka_client: KafkaClient | None = None
     suspend: bool = False

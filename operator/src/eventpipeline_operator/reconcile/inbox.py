@@ -46,9 +46,11 @@ class Inbox:
         kept = _keep(body)
         self._kept[key] = kept
         if before is None or before.fingerprint != kept.fingerprint:
+            concerned = self._reconciler.claim(body)
             if before and before.uid != kept.uid:
-                self._reconciler.forget(before.uid)
-            queue.add(key, Wake.CHANGE)
+                concerned |= self._reconciler.forget(before.uid)
+            for each in {key, *concerned}:
+                queue.add(each, Wake.CHANGE)
 
     async def run_pass(self, key: Key, wake: Wake) -> Outcome:
         """The queue's handler."""
@@ -66,7 +68,8 @@ class Inbox:
         if kept and kept.uid == body["metadata"]["uid"]:
             del self._kept[key]
             queue.remove(key)
-            self._reconciler.forget(kept.uid)
+            for other in self._reconciler.forget(kept.uid) - {key}:
+                queue.add(other, Wake.CHANGE)
             finalize_pipeline(body)
 
 

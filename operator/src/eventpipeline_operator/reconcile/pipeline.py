@@ -23,12 +23,13 @@ from eventpipeline_operator.api.observed import (
 )
 from eventpipeline_operator.api.parsing import identify, parse
 from eventpipeline_operator.api.reasons import Reason
-from eventpipeline_operator.api.types import EventPipeline
+from eventpipeline_operator.api.types import EventPipeline, Key
 from eventpipeline_operator.api.validation import validate
 from eventpipeline_operator.errors import ReconcileError, Stalled
 from eventpipeline_operator.policies import conditions as policy
 from eventpipeline_operator.policies.grants import Grants
 from eventpipeline_operator.policies.readiness import evaluate_steps
+from eventpipeline_operator.reconcile.claims import Claims
 from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Outcome, Wake
 from eventpipeline_operator.reconcile.secrets import Delivered, reconcile_secrets, still_delivered
@@ -79,6 +80,7 @@ class Reconciler:
         self._clock = clock
         self._now = now
         self._memories: dict[str, Memory] = {}
+        self._claims = Claims()
 
     async def reconcile(self, body: Mapping[str, Any], wake: Wake) -> Outcome:
         """One pass; never raises for what is the object's or a server's fault."""
@@ -96,9 +98,17 @@ class Reconciler:
         self._ports.metrics.reconciled(pipeline.key, self._clock() - started, outcome.name.lower())
         return outcome
 
-    def forget(self, uid: str) -> None:
-        """The object is gone."""
+    def claim(self, body: Mapping[str, Any]) -> set[Key]:
+        """Take note of an object's topics; returns the others that are concerned."""
+        try:
+            return self._claims.update(parse(body))
+        except Stalled:  # what it claimed before stays its own
+            return set()
+
+    def forget(self, uid: str) -> set[Key]:
+        """The object is gone; returns the others that may now have its topics."""
         self._memories.pop(uid, None)
+        return self._claims.release(uid)
 
     async def _run(
         self, pipeline: EventPipeline, memory: Memory, wake: Wake, complaints: Sequence[str]
@@ -130,7 +140,7 @@ class Reconciler:
     async def _verify(self, pipeline: EventPipeline, memory: Memory) -> None:
         ports, settings = self._ports, self._settings
         memory.verified_at = float("-inf")
-        memory.topics = await reconcile_topics(pipeline, ports.kafka, settings.grants)
+        memory.topics = await reconcile_topics(pipeline, ports.kafka, settings.grants, self._claims)
         if self._waiting_for_topics(pipeline, memory):
             waiting = Problem(Reason.WAITING_FOR_TOPICS, "secrets wait for the topics")
             desired = len(pipeline.secrets)

@@ -1,6 +1,7 @@
 """Step 1: every topic exists and is configured as declared."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -17,22 +18,26 @@ from eventpipeline_operator.desired.records import TopicRecord
 from eventpipeline_operator.desired.topic_plan import TopicPlan, plan_topics
 from eventpipeline_operator.desired.topics import build_topics
 from eventpipeline_operator.errors import ReconcileError
+from eventpipeline_operator.policies.claims import evaluate_claims
 from eventpipeline_operator.policies.grants import Grants, evaluate_grants
+from eventpipeline_operator.reconcile.claims import Claims, claim_of
 from eventpipeline_operator.reconcile.ports import Kafka
 
 log = structlog.get_logger()
 
 
 async def reconcile_topics(
-    pipeline: EventPipeline, kafka: Kafka, grants: Grants
+    pipeline: EventPipeline, kafka: Kafka, grants: Grants, claims: Claims
 ) -> TopicsObservation:
     """Create, grow and configure what differs; report what cannot be."""
     records = build_topics(pipeline)
+    conflicts = _conflicts(pipeline, records, claims)
     declared = len(pipeline.topics)
     managed = _managed_keys(pipeline)
     denied = evaluate_grants(pipeline, grants)
     if denied:
         return TopicsObservation(desired=declared, problems=denied, items=_known(pipeline))
+    records = tuple(r for r in records if r.name not in conflicts)
     try:
         observed = await _observe(pipeline, kafka, records, managed)
         plan = plan_topics(records, observed, managed)
@@ -46,7 +51,22 @@ async def reconcile_topics(
             desired=declared, problems=(Problem.of(error),), items=_known(pipeline)
         )
     items = _items(records, observed, managed)
-    return _observation(records, observed, plan, refused, items)
+    found = _observation(records, observed, plan, refused, items)
+    return replace(
+        found,
+        desired=declared,
+        exist=found.exist and not conflicts,
+        problems=(*conflicts.values(), *found.problems),
+    )
+
+
+def _conflicts(
+    pipeline: EventPipeline, records: Sequence[TopicRecord], claims: Claims
+) -> dict[str, Problem]:
+    """Topics of older objects: they are not touched."""
+    names = [r.name for r in records if not r.external]
+    holders = claims.holders(pipeline.bootstrap_servers, names)
+    return evaluate_claims(claim_of(pipeline), holders)
 
 
 async def _observe(
