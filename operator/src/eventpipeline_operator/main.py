@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -18,15 +19,21 @@ from kubernetes.aio.client import ApiClient, Configuration
 from eventpipeline_operator.adapters.kafka import KafkaAdmin
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, parse_admins
 from eventpipeline_operator.adapters.kube.cache import Cache
-from eventpipeline_operator.adapters.kube.client import KubeClient
+from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
 from eventpipeline_operator.adapters.kube.lease import Lease
+from eventpipeline_operator.adapters.kube.resources import PIPELINE, Ref
 from eventpipeline_operator.adapters.kube.runtime import KubeRuntime
+from eventpipeline_operator.adapters.kube.safe import KubeSafe
 from eventpipeline_operator.adapters.kube.status import KubeStatus
 from eventpipeline_operator.adapters.kube.tokens import KubeTokens, load_signing_key
 from eventpipeline_operator.adapters.kube.watch import Watcher
 from eventpipeline_operator.adapters.metrics import OBJECTS, OLDEST, QUEUED, PrometheusMetrics
 from eventpipeline_operator.adapters.vault import VaultAdapter
+from eventpipeline_operator.adapters.vault_calls import VaultCalls
+from eventpipeline_operator.adapters.vault_sessions import VaultSessions
+from eventpipeline_operator.api.types import Key
 from eventpipeline_operator.config import Config, ConfigError
+from eventpipeline_operator.errors import ReconcileError
 from eventpipeline_operator.handlers import pipeline, startup
 from eventpipeline_operator.handlers.probes import Health, build_app
 from eventpipeline_operator.reconcile.inbox import Inbox
@@ -37,6 +44,8 @@ from eventpipeline_operator.reconcile.queue import Queue, Wake
 HANDLERS = (pipeline, startup)  # importing them registers them with kopf
 
 log = structlog.get_logger()
+
+SWEEP_SECONDS = 10.0
 
 
 def main() -> None:
@@ -112,15 +121,19 @@ async def work(
         await lease.acquire()
     cache = Cache(lambda key: queue.add(key, Wake.CHILD))
     tokens = KubeTokens(client)
+    safe = KubeSafe(client, config.namespace)
+    calls = VaultCalls(tokens.authority)
+    sessions = VaultSessions(calls, tokens.token, safe, time.time)
     reconciler = Reconciler(
         Ports(
             kafka=KafkaAdmin(
                 KafkaSecurity(tokens.contents, config.namespace, parse_admins(config.kafka_admins))
             ),
-            vault=VaultAdapter(tokens.token, tokens.authority),
+            vault=VaultAdapter(calls, sessions, time.time),
             runtime=KubeRuntime(client, cache),
             status=KubeStatus(client, config.identity),
             metrics=PrometheusMetrics(),
+            safe=safe,
         ),
         Settings(
             signing_key=await load_signing_key(client, config.namespace),
@@ -130,7 +143,10 @@ async def work(
     )
     inbox = Inbox(reconciler)
     queue = Queue(
-        inbox.run_pass, concurrency=config.concurrency, resync_seconds=config.resync_seconds
+        inbox.run_pass,
+        concurrency=config.concurrency,
+        resync_seconds=config.resync_seconds,
+        due_in=inbox.due_in,
     )
     health.oldest = queue.oldest
     QUEUED.set_function(lambda: len(queue))
@@ -145,6 +161,7 @@ async def work(
         log.info("children known")
         group.create_task(queue.run())
         group.create_task(report_age(queue))
+        group.create_task(sweep(reconciler, sessions, client))
         group.create_task(run_kopf(config, memo, stop))
 
 
@@ -167,6 +184,22 @@ async def report_age(queue: Queue) -> None:
     while True:
         OLDEST.set(queue.oldest())
         await asyncio.sleep(1)
+
+
+async def sweep(reconciler: Reconciler, sessions: VaultSessions, client: KubeClient) -> None:
+    """Give back to Vault, from time to time, what objects that are gone have held."""
+
+    async def exists(key: Key, uid: str) -> bool:
+        live = await client.get(Ref(PIPELINE.name, *key))
+        return live is not None and live["metadata"]["uid"] == uid
+
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await reconciler.sweep(exists)
+            await sessions.forget_ended()
+        except (ReconcileError, ApiError) as error:
+            log.info("sweep broken off", error=str(error))
 
 
 async def serve(health: Health, port: int) -> web.AppRunner:

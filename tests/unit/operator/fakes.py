@@ -1,5 +1,6 @@
 """In-memory ports: brokers, Vault and runtime as far as the steps can tell."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,7 +22,8 @@ from eventpipeline_operator.desired.records import (
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
 from eventpipeline_operator.errors import ReconcileError
-from eventpipeline_operator.reconcile.ports import KvValue, Ports, Record
+from eventpipeline_operator.policies.leases import Term
+from eventpipeline_operator.reconcile.ports import Issued, KvValue, Ports, Record, Session
 
 
 @dataclass
@@ -84,14 +86,77 @@ class FakeKafka:
 
 
 @dataclass
+class FakeSafe:
+    """Records as JSON texts, as they are stored."""
+
+    records: dict[str, str] = field(default_factory=dict)
+    failure: ReconcileError | None = None
+    writes: int = 0
+
+    async def load(self, key: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = json.loads(self.records.get(key, "null"))
+        return found
+
+    async def keys(self, prefix: str) -> list[str]:
+        return [key for key in self.records if key.startswith(prefix)]
+
+    async def store(self, key: str, record: Mapping[str, Any] | None) -> None:
+        self.writes += 1
+        if self.failure:
+            raise self.failure
+        if record is None:
+            self.records.pop(key, None)
+        else:
+            self.records[key] = json.dumps(record)
+
+
+@dataclass
 class FakeVault:
-    """kv secrets by path."""
+    """kv secrets by path, and leases of 100 seconds until `max_life`."""
 
     secrets: dict[str, KvValue] = field(
         default_factory=lambda: {"shop": KvValue({"USER": "ada", "PASSWORD": "p@ss"}, "1")}
     )
     failure: ReconcileError | None = None
     reads: int = 0
+    now: float = 0.0
+    max_life: float = 1000.0
+    session: str = "first"
+    issued: dict[str, float] = field(default_factory=dict)
+    revoked: list[str] = field(default_factory=list)
+    renewals: int = 0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def hold_session(self, namespace: str, vault: Vault) -> Session:
+        assert (namespace, vault.role) == ("team", "shop")
+        return Session(self.session, Term(self.now, 600, 600, renewable=True))
+
+    async def issue(self, namespace: str, vault: Vault, path: str) -> Issued:
+        assert (namespace, vault.role) == ("team", "shop")
+        if self.failure:
+            raise self.failure
+        lease = f"{path}/{len(self.issued) + 1}"
+        self.issued[lease] = self.now
+        values = {"username": f"u{len(self.issued)}", "password": "p@ss"}
+        return Issued(values, lease, Term(self.now, 100, 100, renewable=True), self.session)
+
+    async def renew(self, namespace: str, vault: Vault, lease: str, term: Term) -> Term | None:
+        assert (namespace, vault.role) == ("team", "shop")
+        if self.failure:
+            raise self.failure
+        if lease in self.revoked:
+            return None
+        self.renewals += 1
+        left = self.issued[lease] + self.max_life - self.now
+        return replace(term, granted_at=self.now, seconds=min(100.0, left))
+
+    async def revoke(self, namespace: str, vault: Vault, lease: str) -> None:
+        assert (namespace, vault.role) == ("team", "shop")
+        if self.failure:
+            raise self.failure
+        self.revoked.append(lease)
 
     async def read_kv(
         self, namespace: str, vault: Vault, mount: str, path: str, version: int | None
@@ -113,6 +178,7 @@ class FakeRuntime:
     available: bool = True
     migrated: bool = True
     failures: dict[str, ReconcileError] = field(default_factory=dict)
+    in_use: set[str] = field(default_factory=set)
 
     async def apply(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
         for record in records:
@@ -125,7 +191,7 @@ class FakeRuntime:
 
     async def prune(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
         kept = {self._name(pipeline, record) for record in records}
-        for name in set(self.applied) - kept:
+        for name in set(self.applied) - kept - self.in_use:
             del self.applied[name]
             self.log.append(f"-{name}")
 
@@ -155,6 +221,15 @@ class FakeRuntime:
 
     def holds_secret(self, pipeline: EventPipeline, reference: SecretReference) -> bool:
         return self.secret_name(pipeline, reference) in self.applied
+
+    def holds_superseded(
+        self, pipeline: EventPipeline, entry: str, reference: SecretReference | None
+    ) -> bool:
+        name = self.secret_name(pipeline, reference) if reference else None
+        return any(
+            isinstance(record, SecretRecord) and record.entry == entry and held != name
+            for held, record in self.applied.items()
+        )
 
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
         return f"{pipeline.key.name}-{reference.entry}-{reference.revision}"
@@ -215,7 +290,8 @@ class World:
     runtime: FakeRuntime = field(default_factory=FakeRuntime)
     status: FakeStatus = field(default_factory=FakeStatus)
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
+    safe: FakeSafe = field(default_factory=FakeSafe)
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.kafka, self.vault, self.runtime, self.status, self.metrics)
+        return Ports(self.kafka, self.vault, self.runtime, self.status, self.metrics, self.safe)

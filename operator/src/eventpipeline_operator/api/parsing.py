@@ -11,10 +11,12 @@ from typing import Any
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import (
     Container,
+    Dynamic,
     EventPipeline,
     Ingress,
     KafkaClient,
     Key,
+    Kv,
     Migration,
     Placement,
     Probes,
@@ -88,12 +90,13 @@ def parse_client(raw: Json) -> KafkaClient | None:
 
 
 def _vault(raw: Json) -> Vault:
-    auth = raw["auth"]["kubernetes"]
+    method, auth = _one_of("spec.vault.auth", raw["auth"], ("kubernetes", "jwt"))
     return Vault(
         address=raw["address"].rstrip("/"),
         role=auth["role"],
         service_account=auth["serviceAccount"],
-        mount=auth.get("mount", "kubernetes").strip("/"),
+        mount=auth.get("mount", method).strip("/"),
+        method=method,
         audiences=_tuple(auth.get("audiences")) or ("vault",),
         namespace=raw.get("namespace"),
         ca_secret=raw.get("caSecret"),
@@ -134,12 +137,13 @@ def _config_value(value: object) -> str:
 
 
 def _secret(raw: Json) -> Secret:
-    kv = raw["vault"]["kv"]
+    kind, source = _one_of(f"spec.secrets[{raw['name']}].vault", raw["vault"], ("kv", "dynamic"))
+    path = source["path"].strip("/")
     return Secret(
         name=raw["name"],
-        mount=kv.get("mount", "kv").strip("/"),
-        path=kv["path"].strip("/"),
-        version=kv.get("version"),
+        vault=Dynamic(path)
+        if kind == "dynamic"
+        else Kv(source.get("mount", "kv").strip("/"), path, source.get("version")),
         env=_strings(raw.get("env")),
         files=_strings(raw.get("files")),
     )
@@ -223,6 +227,15 @@ def _placement(raw: Json) -> Placement:
         ),
         pod_template=raw.get("podTemplate") or {},
     )
+
+
+def _one_of(path: str, raw: Json, kinds: tuple[str, str]) -> tuple[str, Json]:
+    present = [kind for kind in kinds if raw.get(kind) is not None]
+    if len(present) != 1:
+        raise Stalled(
+            Reason.INVALID_SPEC, f"{path}: exactly one of {' and '.join(kinds)} must be there"
+        )
+    return present[0], raw[present[0]]
 
 
 def _strings(raw: Json | None) -> dict[str, str]:

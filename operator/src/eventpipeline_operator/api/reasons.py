@@ -29,6 +29,7 @@ class Reason(StrEnum):
     VAULT_LOGIN_DENIED = "VaultLoginDenied"
     VAULT_READ_DENIED = "VaultReadDenied"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
+    CREDENTIALS_REFUSED = "CredentialsRefused"
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a password
     SERVICE_ACCOUNT_MISSING = "ServiceAccountMissing"
 

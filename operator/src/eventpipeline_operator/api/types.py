@@ -71,13 +71,27 @@ class Topic:
 
 
 @dataclass(frozen=True)
-class Secret:
-    """An entry of spec.secrets: a kv v2 path and how its keys are delivered."""
+class Kv:
+    """A kv v2 secret, its newest version or a pinned one."""
 
-    name: str
     mount: str
     path: str
     version: int | None = None
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """Credentials that Vault makes on reading the path, and leases."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Secret:
+    """An entry of spec.secrets: where its values come from and how they are delivered."""
+
+    name: str
+    vault: Kv | Dynamic
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -186,6 +200,7 @@ class Vault:
     role: str
     service_account: str
     mount: str = "kubernetes"
+    method: str = "kubernetes"
     audiences: tuple[str, ...] = ("vault",)
     namespace: str | None = None
     ca_secret: str | None = None

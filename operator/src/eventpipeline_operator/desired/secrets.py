@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventpipeline_operator.api.reasons import Reason
-from eventpipeline_operator.api.types import EventPipeline, Secret
+from eventpipeline_operator.api.types import Dynamic, EventPipeline, Secret
 from eventpipeline_operator.desired.records import SecretRecord
 from eventpipeline_operator.desired.templates import TemplateError, render
 from eventpipeline_operator.errors import Stalled
@@ -38,12 +38,15 @@ def source_of(pipeline: EventPipeline, secret: Secret) -> str:
 
     A delivered secret with the same fingerprint may stand in while Vault is away.
     """
-    vault = pipeline.vault
+    vault, source = pipeline.vault, secret.vault
+    where = (
+        ["dynamic", source.path]
+        if isinstance(source, Dynamic)
+        else [source.mount, source.path, source.version]
+    )
     parts = [
         vault and [vault.address, vault.namespace],
-        secret.mount,
-        secret.path,
-        secret.version,
+        *where,
         dict(secret.env),
         dict(secret.files),
     ]

@@ -52,6 +52,11 @@ class Inbox:
             for each in {key, *concerned}:
                 queue.add(each, Wake.CHANGE)
 
+    def due_in(self, key: Key) -> float | None:
+        """Seconds until an object wants a pass of itself."""
+        kept = self._kept.get(key)
+        return self._reconciler.due_in(kept.uid) if kept else None
+
     async def run_pass(self, key: Key, wake: Wake) -> Outcome:
         """The queue's handler."""
         kept = self._kept.get(key)

@@ -30,9 +30,15 @@ from eventpipeline_operator.policies import conditions as policy
 from eventpipeline_operator.policies.grants import Grants
 from eventpipeline_operator.policies.readiness import evaluate_steps
 from eventpipeline_operator.reconcile.claims import Claims
+from eventpipeline_operator.reconcile.leases import Exists, Leases
 from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Outcome, Wake
-from eventpipeline_operator.reconcile.secrets import Delivered, reconcile_secrets, still_delivered
+from eventpipeline_operator.reconcile.secrets import (
+    Delivered,
+    Delivery,
+    reconcile_secrets,
+    still_delivered,
+)
 from eventpipeline_operator.reconcile.topics import reconcile_topics
 from eventpipeline_operator.reconcile.workloads import reconcile_workloads
 
@@ -74,6 +80,7 @@ class Reconciler:
         settings: Settings,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], str] = utc_now,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._ports = ports
         self._settings = settings
@@ -81,6 +88,7 @@ class Reconciler:
         self._now = now
         self._memories: dict[str, Memory] = {}
         self._claims = Claims()
+        self._leases = Leases(ports.vault, ports.safe, wall)
 
     async def reconcile(self, body: Mapping[str, Any], wake: Wake) -> Outcome:
         """One pass; never raises for what is the object's or a server's fault."""
@@ -108,11 +116,21 @@ class Reconciler:
     def forget(self, uid: str) -> set[Key]:
         """The object is gone; returns the others that may now have its topics."""
         self._memories.pop(uid, None)
+        self._leases.forget(uid)
         return self._claims.release(uid)
+
+    def due_in(self, uid: str) -> float | None:
+        """Seconds until the object wants a pass of itself."""
+        return self._leases.due_in(uid)
+
+    async def sweep(self, exists: Exists) -> None:
+        """Revoke the leases of objects that are gone."""
+        await self._leases.sweep(exists)
 
     async def _run(
         self, pipeline: EventPipeline, memory: Memory, wake: Wake, complaints: Sequence[str]
     ) -> Outcome:
+        await self._leases.keep(pipeline)
         refusal = _refusal(pipeline, complaints)
         if refusal:  # only a change of the object can mend it
             status = policy.build_refusal(pipeline, memory.status, refusal, self._now())
@@ -121,6 +139,8 @@ class Reconciler:
         if not self._still_verified(pipeline, memory, wake):
             await self._verify(pipeline, memory)
         workloads = await self._workloads(pipeline, memory)
+        if workloads.evaluated:
+            await self._leases.release(pipeline, self._ports.runtime, memory.delivered)
         observation = Observation(memory.topics, memory.secrets, workloads)
         steps = evaluate_steps(observation)
         conditions = policy.summarise(steps, observation.problems)
@@ -147,9 +167,10 @@ class Reconciler:
             memory.secrets = SecretsObservation(desired=desired, problems=(waiting,))
             memory.delivered = {}
             return
-        memory.secrets, memory.delivered = await reconcile_secrets(
-            pipeline, ports.vault, ports.runtime, settings.signing_key
+        delivery = Delivery(
+            ports.vault, ports.runtime, self._leases, settings.signing_key, self._now()
         )
+        memory.secrets, memory.delivered = await reconcile_secrets(pipeline, delivery)
         if not memory.topics.problems and not memory.secrets.problems:
             memory.verified_at, memory.generation = self._clock(), pipeline.generation
 

@@ -1,7 +1,7 @@
 """What the steps need from the world, as protocols; adapters/ fulfils them, tests fake them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from eventpipeline_operator.api.conditions import Condition
@@ -16,6 +16,7 @@ from eventpipeline_operator.desired.records import (
     WorkloadRecord,
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
+from eventpipeline_operator.policies.leases import Term
 
 Record = SecretRecord | SecretReference | WorkloadRecord | MigrationRecord | RouteRecord
 
@@ -59,13 +60,66 @@ class KvValue:
         return f"KvValue(version={self.version})"
 
 
-class VaultReader(Protocol):
-    """Reads secrets as the pipeline's own ServiceAccount."""
+@dataclass(frozen=True)
+class Issued:
+    """Credentials that Vault has just made, and their lease."""
+
+    values: Mapping[str, Any] = field(repr=False)
+    lease: str = field(repr=False)
+    term: Term
+    session: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """A login that holds: leases carry its id, and end with it."""
+
+    id: str
+    term: Term
+
+
+class VaultPort(Protocol):
+    """Vault, always as the pipeline's own ServiceAccount.
+
+    Retryable while Vault is away, Stalled when it refuses.
+    """
 
     async def read_kv(
         self, namespace: str, vault: Vault, mount: str, path: str, version: int | None
     ) -> KvValue:
-        """Read a kv v2 secret; Retryable while Vault is away, Stalled when it refuses."""
+        """Read a kv v2 secret."""
+        ...
+
+    async def hold_session(self, namespace: str, vault: Vault) -> Session:
+        """The session of a login, renewed or made anew when that is due."""
+        ...
+
+    async def issue(self, namespace: str, vault: Vault, path: str) -> Issued:
+        """Have credentials made."""
+        ...
+
+    async def renew(self, namespace: str, vault: Vault, lease: str, term: Term) -> Term | None:
+        """Prolong a lease; None when Vault does not know it or will not."""
+        ...
+
+    async def revoke(self, namespace: str, vault: Vault, lease: str) -> None:
+        """End a lease now; one that is gone is no failure."""
+        ...
+
+
+class Safe(Protocol):
+    """Keeps confidential records of the operator's own over restarts."""
+
+    async def load(self, key: str) -> dict[str, Any] | None:
+        """One record."""
+        ...
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Keys of all records with a prefix."""
+        ...
+
+    async def store(self, key: str, record: Mapping[str, Any] | None) -> None:
+        """Write one record, or remove it."""
         ...
 
 
@@ -98,6 +152,12 @@ class Runtime(Protocol):
         """Whether a delivered secret is there."""
         ...
 
+    def holds_superseded(
+        self, pipeline: EventPipeline, entry: str, reference: SecretReference | None
+    ) -> bool:
+        """Whether another delivered secret of an entry is still there: some pod may use it."""
+        ...
+
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
         """What the runtime calls a delivered secret."""
         ...
@@ -128,7 +188,8 @@ class Ports:
     """All of them."""
 
     kafka: Kafka
-    vault: VaultReader
+    vault: VaultPort
     runtime: Runtime
     status: StatusWriter
     metrics: Metrics
+    safe: Safe

@@ -67,10 +67,12 @@ class Queue:
         *,
         concurrency: int = 16,
         resync_seconds: float = 120.0,
+        due_in: Callable[[Key], float | None] = lambda _: None,
     ) -> None:
         self._handler = handler
         self._concurrency = concurrency
         self._resync = resync_seconds
+        self._due_in = due_in
         self._entries: dict[Key, _Entry] = {}
         self._ready: list[tuple[Wake, int, Key]] = []
         self._sequence = itertools.count()
@@ -164,6 +166,9 @@ class Queue:
             delay, wake = backoff(entry.failures), Wake.RETRY
         else:
             delay, wake = self._resync * random.uniform(0.9, 1.1), Wake.RESYNC  # noqa: S311
+        due = self._due_in(key)
+        if due is not None and due < delay:
+            delay, wake = due, Wake.RETRY
         entry.timer = asyncio.get_running_loop().call_later(delay, self.add, key, wake)
         if entry.pending is not None:
             entry.since = asyncio.get_running_loop().time()

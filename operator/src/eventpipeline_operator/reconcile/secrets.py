@@ -2,28 +2,42 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
+from eventpipeline_operator.api.conditions import ConditionType, Status, current
 from eventpipeline_operator.api.observed import Problem, SecretItem, SecretsObservation
 from eventpipeline_operator.api.reasons import Reason
-from eventpipeline_operator.api.types import EventPipeline, Secret
+from eventpipeline_operator.api.types import Dynamic, EventPipeline, Kv, Secret
 from eventpipeline_operator.desired.records import SecretRecord, SecretReference
 from eventpipeline_operator.desired.secrets import build_secret, source_of
 from eventpipeline_operator.errors import ReconcileError, Stalled
-from eventpipeline_operator.reconcile.ports import KvValue, Runtime, VaultReader
+from eventpipeline_operator.policies.leases import describe_staleness
+from eventpipeline_operator.reconcile.leases import Leases
+from eventpipeline_operator.reconcile.ports import KvValue, Runtime, VaultPort
 
 Delivered = Mapping[str, SecretReference]
 Reading = KvValue | ReconcileError
-Source = tuple[str, str, int | None]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What delivering needs; `now` is the time for messages."""
+
+    vault: VaultPort
+    runtime: Runtime
+    leases: Leases
+    key: bytes = field(repr=False)
+    now: str
 
 
 async def reconcile_secrets(
-    pipeline: EventPipeline, vault: VaultReader, runtime: Runtime, key: bytes
+    pipeline: EventPipeline, delivery: Delivery
 ) -> tuple[SecretsObservation, Delivered]:
     """Read, render and deliver; an entry that fails does not keep the others back."""
-    readings = await _read_all(pipeline, vault)
+    runtime = delivery.runtime
+    readings = await _read_all(pipeline, delivery)
     results = await asyncio.gather(
-        *(_deliver(pipeline, s, readings[_source(s)], runtime, key) for s in pipeline.secrets)
+        *(_deliver(pipeline, s, readings[s.name], delivery) for s in pipeline.secrets)
     )
     delivered = {
         secret.name: reference
@@ -47,34 +61,42 @@ def still_delivered(pipeline: EventPipeline, runtime: Runtime, delivered: Delive
     return all(runtime.holds_secret(pipeline, reference) for reference in delivered.values())
 
 
-async def _read_all(pipeline: EventPipeline, vault: VaultReader) -> dict[Source, Reading]:
+async def _read_all(pipeline: EventPipeline, delivery: Delivery) -> dict[str, Reading]:
+    """What Vault says for each entry; entries of one kv secret share one read."""
     sources = list(dict.fromkeys(_source(s) for s in pipeline.secrets))
-    readings = await asyncio.gather(*(_read(pipeline, vault, source) for source in sources))
-    return dict(zip(sources, readings, strict=True))
+    readings = await asyncio.gather(*(_read(pipeline, delivery, *s) for s in sources))
+    found = dict(zip(sources, readings, strict=True))
+    return {s.name: found[_source(s)] for s in pipeline.secrets}
 
 
-def _source(secret: Secret) -> Source:
-    return secret.mount, secret.path, secret.version
+def _source(secret: Secret) -> tuple[str, Kv | Dynamic]:
+    return ("" if isinstance(secret.vault, Kv) else secret.name, secret.vault)
 
 
-async def _read(pipeline: EventPipeline, vault: VaultReader, source: Source) -> Reading:
-    if pipeline.vault is None:
+async def _read(
+    pipeline: EventPipeline, delivery: Delivery, entry: str, source: Kv | Dynamic
+) -> Reading:
+    vault = pipeline.vault
+    if vault is None:
         return Stalled(Reason.INVALID_SPEC, "spec.vault is needed by spec.secrets")
-    mount, path, version = source
     try:
-        return await vault.read_kv(pipeline.key.namespace, pipeline.vault, mount, path, version)
+        if isinstance(source, Dynamic):
+            return await delivery.leases.read(pipeline, vault, entry, source.path)
+        return await delivery.vault.read_kv(
+            pipeline.key.namespace, vault, source.mount, source.path, source.version
+        )
     except ReconcileError as error:
         return error
 
 
 async def _deliver(
-    pipeline: EventPipeline, secret: Secret, reading: Reading, runtime: Runtime, key: bytes
+    pipeline: EventPipeline, secret: Secret, reading: Reading, delivery: Delivery
 ) -> tuple[SecretReference | None, Problem | None]:
     try:
-        record = _record(pipeline, secret, reading, key)
-        await runtime.apply(pipeline, [record])
+        record = _record(pipeline, secret, reading, delivery.key)
+        await delivery.runtime.apply(pipeline, [record])
     except ReconcileError as error:
-        return _last_good(pipeline, secret, runtime, Problem.of(error))
+        return _last_good(pipeline, secret, delivery, Problem.of(error))
     return record.reference, None
 
 
@@ -85,11 +107,21 @@ def _record(pipeline: EventPipeline, secret: Secret, reading: Reading, key: byte
 
 
 def _last_good(
-    pipeline: EventPipeline, secret: Secret, runtime: Runtime, problem: Problem
+    pipeline: EventPipeline, secret: Secret, delivery: Delivery, problem: Problem
 ) -> tuple[SecretReference | None, Problem]:
     message = f"spec.secrets[{secret.name}]: {problem.message}"
-    last = runtime.observe_secret(pipeline, secret.name, source_of(pipeline, secret))
+    last = delivery.runtime.observe_secret(pipeline, secret.name, source_of(pipeline, secret))
     if last:
-        name = runtime.secret_name(pipeline, last)
-        message += f"; {name} (version {last.version}) stays in use"
+        name = delivery.runtime.secret_name(pipeline, last)
+        age = describe_staleness(_failing_since(pipeline), delivery.now)
+        message += f"; {name} (version {last.version}) stays in use, not confirmed {age}"
     return last, replace(problem, message=message)
+
+
+def _failing_since(pipeline: EventPipeline) -> str | None:
+    """Since when the secrets are not in sync; kept in status, so that a restart knows it."""
+    condition = current(pipeline.status).get(ConditionType.SECRETS)
+    if condition is None or condition["status"] == Status.TRUE:
+        return None
+    since: str = condition["lastTransitionTime"]
+    return since

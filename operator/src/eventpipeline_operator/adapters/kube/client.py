@@ -18,6 +18,7 @@ from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled, Wa
 
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 NOT_FOUND, CONFLICT, GONE, TOO_MANY, FORBIDDEN = 404, 409, 410, 429, 403
 
@@ -69,6 +70,11 @@ class KubeClient:
     async def replace(self, ref: Ref, body: Json) -> Json:
         """Replace an object; fails when it changed since it was read."""
         return await self._json("PUT", ref.path, [("fieldManager", FIELD_MANAGER)], body)
+
+    async def merge(self, ref: Ref, patch: Json) -> Json:
+        """Change parts of an object; None removes a key."""
+        query = [("fieldManager", FIELD_MANAGER)]
+        return await self._json("PATCH", ref.path, query, patch, MERGE_PATCH)
 
     async def delete(self, ref: Ref, uid: str) -> None:
         """Delete exactly this object, its dependents in the background."""

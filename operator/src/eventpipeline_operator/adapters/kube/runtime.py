@@ -137,6 +137,16 @@ class KubeRuntime:
         child = self._cache.get(Ref(SECRET.name, pipeline.key.namespace, name))
         return child is not None and not child.deleting
 
+    def holds_superseded(
+        self, pipeline: EventPipeline, entry: str, reference: SecretReference | None
+    ) -> bool:
+        """Whether another Secret of the entry is there: pruning leaves those that pods use."""
+        name = secret_name(pipeline.key, reference) if reference else None
+        return any(
+            child.secret and child.secret[0] == entry and child.ref.name != name
+            for child in self._cache.of(pipeline.key, SECRET.name)
+        )
+
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
         """Name of the delivered Secret."""
         return secret_name(pipeline.key, reference)

@@ -1,0 +1,86 @@
+"""Calls to Vault through hvac, in a pool of threads, with their failures classified and counted."""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import hvac
+import requests
+from hvac import exceptions as refused
+
+from eventpipeline_operator.adapters.metrics import VAULT_CALLS
+from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.types import Vault
+from eventpipeline_operator.errors import Retryable
+
+T = TypeVar("T")
+CaSource = Callable[[str, str], Awaitable[str]]
+
+POOL = 8
+TIMEOUT_SECONDS = 10
+
+
+class VaultCalls:
+    """Clients, and the pool that their calls run in."""
+
+    def __init__(self, authorities: CaSource) -> None:
+        self._authorities = authorities
+        self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="vault")
+        self._bundles: dict[str, Path] = {}
+
+    async def client(self, namespace: str, vault: Vault) -> hvac.Client:
+        """A client without a token."""
+        verify: bool | str = True
+        if vault.ca_secret:
+            verify = self._bundle(await self._authorities(namespace, vault.ca_secret))
+        return hvac.Client(
+            url=vault.address, namespace=vault.namespace, verify=verify, timeout=TIMEOUT_SECONDS
+        )
+
+    def _bundle(self, pem: str) -> str:
+        """Requests takes authorities only from a file."""
+        if pem not in self._bundles:
+            with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
+                file.write(pem)
+            self._bundles[pem] = Path(file.name)
+        return str(self._bundles[pem])
+
+    async def run(self, name: str, vault: Vault, call: Callable[[], T]) -> T:
+        """Run one call; what Vault refuses is left to the caller."""
+        loop = asyncio.get_running_loop()
+        try:
+            answer = await loop.run_in_executor(self._pool, call)
+        except refused.VaultDown as error:
+            VAULT_CALLS.labels(call=name, outcome="sealed").inc()
+            raise Retryable(
+                Reason.VAULT_SEALED, f"Vault at {vault.address} is sealed: unseal it"
+            ) from error
+        except (
+            refused.InternalServerError,
+            refused.BadGateway,
+            refused.RateLimitExceeded,
+        ) as error:
+            VAULT_CALLS.labels(call=name, outcome="failed").inc()
+            raise Retryable(
+                Reason.VAULT_UNAVAILABLE, f"Vault at {vault.address} fails: {words_of(error)}"
+            ) from error
+        except refused.VaultError:
+            VAULT_CALLS.labels(call=name, outcome="refused").inc()
+            raise
+        except requests.RequestException as error:
+            VAULT_CALLS.labels(call=name, outcome="unreachable").inc()
+            raise Retryable(
+                Reason.VAULT_UNAVAILABLE,
+                f"Vault at {vault.address} does not answer ({type(error).__name__}): check "
+                "spec.vault.address and that Vault runs",
+            ) from error
+        VAULT_CALLS.labels(call=name, outcome="ok").inc()
+        return answer
+
+
+def words_of(error: refused.VaultError) -> str:
+    """What Vault said."""
+    return ", ".join(str(e) for e in error.errors or ()) or type(error).__name__
