@@ -8,12 +8,15 @@ import pytest
 from eventpipeline_operator.adapters.kube.client import KubeClient
 from eventpipeline_operator.adapters.kube.tokens import KubeTokens
 from eventpipeline_operator.adapters.vault import VaultAdapter
+from eventpipeline_operator.adapters.vault_calls import VaultCalls
+from eventpipeline_operator.adapters.vault_sessions import VaultSessions
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import Vault
 from eventpipeline_operator.errors import Retryable, Stalled
 from servers.kubernetes import KubernetesServer
 from servers.local import free_port
 from servers.vault import VaultServer
+from unit.operator.fakes import FakeSafe
 
 
 class CountingTokens:
@@ -53,7 +56,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def reader(tokens: CountingTokens, clock: Clock) -> VaultAdapter:
-    return VaultAdapter(tokens.token, tokens.authority, clock)
+    calls = VaultCalls(tokens.authority)
+    return VaultAdapter(calls, VaultSessions(calls, tokens.token, FakeSafe(), clock), clock)
 
 
 @pytest.fixture

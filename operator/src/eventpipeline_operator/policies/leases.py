@@ -2,7 +2,7 @@
 
 Leases and login tokens alike. Renewal is due at two thirds of what was granted, somewhat earlier
 by a fixed jitter. A renewal that grants clearly less than asked for means that the end (max ttl) is
-near: at least a third is left then, which is the overlap in which the replacement rolls out.
+near: three tenths are left then at least, the overlap in which the replacement rolls out.
 """
 
 from dataclasses import dataclass
