@@ -122,9 +122,18 @@ def test_kafka_identities_are_told_and_may_be_read() -> None:
     (readable,) = (
         rule["resourceNames"]
         for rule in find("Role", *arguments)["rules"]
-        if "secrets" in rule["resources"] and "get" in rule["verbs"]
+        if "secrets" in rule["resources"] and rule["verbs"] == ["get"]
     )
     assert set(readable) == {"eventpipeline-signing-key", "kafka-admin", "kafka-ca"}
+
+
+def test_only_the_operators_own_records_may_be_changed_in_its_namespace() -> None:
+    (changeable,) = (
+        rule["resourceNames"]
+        for rule in find("Role")["rules"]
+        if "secrets" in rule["resources"] and "patch" in rule["verbs"]
+    )
+    assert changeable == [f"eventpipeline-vault-{shard:x}" for shard in range(16)]
 
 
 @pytest.mark.parametrize(
