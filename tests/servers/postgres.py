@@ -12,6 +12,8 @@ from servers.local import free_port, stop_process
 from servers.waiting import wait_for
 
 OWNER = "postgres"
+# Everybody is trusted, but for members of this role (where a test creates it).
+BY_PASSWORD = "by_password"
 
 
 def find_binaries() -> Path | None:
@@ -62,6 +64,9 @@ class PostgresServer:
                 capture_output=True,
                 user=self._user,
             )
+            access = self._data / "pg_hba.conf"
+            rule = f"host all +{BY_PASSWORD} 127.0.0.1/32 scram-sha-256\n"
+            access.write_text(rule + access.read_text())
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [

@@ -3,13 +3,17 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg2
 from hvac import exceptions as refused
 
-from servers.postgres import OWNER
+from servers.postgres import BY_PASSWORD, OWNER
 from servers.vault import VaultServer
 
 PLUGIN = "postgresql-database-plugin"
-CREATE = """CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"""
+CREATE = f"""CREATE ROLE "{{{{name}}}}" LOGIN PASSWORD '{{{{password}}}}'
+VALID UNTIL '{{{{expiration}}}}' IN ROLE {BY_PASSWORD}"""
+CREATE_GROUP = f"""DO $$ BEGIN CREATE ROLE {BY_PASSWORD};
+EXCEPTION WHEN duplicate_object THEN NULL; END $$"""
 RENEW_AND_REVOKE = """
 path "sys/leases/renew" { capabilities = ["update"] }
 path "sys/leases/revoke" { capabilities = ["update"] }
@@ -21,11 +25,18 @@ class VaultDatabase:
 
     def __init__(self, vault: VaultServer, url: str, mount: str) -> None:
         self._client: Any = vault.client
+        self._url = url
         self._where = urlsplit(url).netloc.rpartition("@")[2] + urlsplit(url).path
         self._mount = mount
 
     def enable(self) -> None:
-        """Mounts it and lets it log in to PostgreSQL."""
+        """Mounts it and lets it log in to PostgreSQL, where its users need their passwords."""
+        connection = psycopg2.connect(self._url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(CREATE_GROUP)
+        finally:
+            connection.close()
         self._client.sys.enable_secrets_engine("database", path=self._mount)
         self._client.secrets.database.configure(
             name="main",

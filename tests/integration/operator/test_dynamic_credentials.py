@@ -159,6 +159,8 @@ def test_the_delivered_user_can_log_in_and_ends_with_the_pipeline(
     shop.apply(database.path(namespace))
     _, url = shop.wait_for_secret()
     assert log_in(url).startswith("v-")
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        log_in(url.replace("@", "x@"))
     assert len(database.leases(namespace)) == 1
     shop.run("delete", "eventpipeline", "shop")
     wait_for("the lease to be revoked", lambda: not database.leases(namespace))
