@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTEST := .venv/bin/pytest
-SHELL_SCRIPTS = $(shell grep -rlE '^\#!.*\bbash' hack .ci --include='*' 2>/dev/null)
+SHELL_SCRIPTS = $(shell grep -rlE "^\#!.*\bbash" hack .ci bench)
 
 .PHONY: help
 help: ## List the targets
@@ -77,7 +77,7 @@ lock: setup ## Write requirements/*.txt from the members' pyproject.toml
 
 .PHONY: verify
 verify: lint typecheck generate ## All static gates; fails when generated files are stale
-	git diff --exit-code -- charts crds examples
+	git diff --exit-code -- charts crds docs examples
 
 ##@ Test it
 
