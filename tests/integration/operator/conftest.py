@@ -62,14 +62,11 @@ async def client(kubernetes: KubernetesServer) -> AsyncIterator[KubeClient]:
         yield KubeClient(api)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def operator(
     kubernetes: KubernetesServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """One operator for the tests of a module, gone before others ask the API server alone.
-
-    Who kills it starts it again.
-    """
+    """One operator for all tests; who kills it starts it again."""
     process = OperatorProcess(kubernetes, tmp_path_factory.mktemp("operator"))
     process.start()
     process.wait_until_leading()
