@@ -20,7 +20,7 @@ def platform_postgres(
     platform_chart: PlatformChart, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PreparedPostgres]:
     if not (BINARIES / "postgres").exists():
-        pytest.skip("PostgreSQL 15 is not installed: `make setup` installs it")
+        pytest.skip("PostgreSQL 15 is not installed: `make setup-tests` installs it")
     files = platform_chart.find("ConfigMap", "postgres")["data"]
     server = PreparedPostgres(tmp_path_factory.mktemp("prepared"), files)
     server.prepare(APPLICATION_PASSWORD="of an earlier installation")

@@ -13,7 +13,7 @@ from servers.postgres import PostgresServer, find_binaries
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     binaries = find_binaries()
     if binaries is None:
-        pytest.skip("PostgreSQL is not installed: `make setup` installs it")
+        pytest.skip("PostgreSQL is not installed: `make setup-tests` installs it")
     server = PostgresServer(binaries, tmp_path_factory.mktemp("postgres"))
     server.start()
     yield server
@@ -25,7 +25,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     java = find_java()
     jars = find_artifact("kafka")
     if java is None:
-        pytest.skip("Java is not installed: `make setup` installs it")
+        pytest.skip("Java is not installed: `make setup-tests` installs it")
     if isinstance(jars, str):
         pytest.skip(jars)
     server = KafkaServer(java, jars / "libs", tmp_path_factory.mktemp("kafka"))
