@@ -61,7 +61,7 @@ Answer = Any | KafkaError
 T = TypeVar("T")
 
 
-class _Cluster:
+class Cluster:
     """One cluster's client with its batched descriptions."""
 
     def __init__(self, servers: str, security: Settings) -> None:
@@ -94,11 +94,11 @@ class _Cluster:
             TopicCollection(list(names)), request_timeout=READ_SECONDS
         )
         found = {}
-        for name, answer in (await _settle("describe_topics", futures)).items():
+        for name, answer in (await settle("describe_topics", futures)).items():
             if isinstance(answer, KafkaError):
                 if answer.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
-                raise _classified(answer, name)
+                raise classified(answer, name)
             found[name] = ObservedTopic(
                 name=name,
                 id=str(answer.topic_id),
@@ -112,11 +112,11 @@ class _Cluster:
         futures = self.admin.describe_configs(resources, request_timeout=READ_SECONDS)
         by_name = {resource.name: future for resource, future in futures.items()}
         found = {}
-        for name, answer in (await _settle("describe_configs", by_name)).items():
+        for name, answer in (await settle("describe_configs", by_name)).items():
             if isinstance(answer, KafkaError):
                 if answer.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
-                raise _classified(answer, name)
+                raise classified(answer, name)
             found[name] = {
                 key: entry.value
                 for key, entry in answer.items()
@@ -130,16 +130,16 @@ class KafkaAdmin:
 
     def __init__(self, security: KafkaSecurity) -> None:
         self._security = security
-        self._clusters: OrderedDict[tuple[str, bytes], _Cluster] = OrderedDict()
+        self._clusters: OrderedDict[tuple[str, bytes], Cluster] = OrderedDict()
 
     async def describe(
         self, access: KafkaAccess, names: Collection[str], configured: Collection[str]
     ) -> Mapping[str, ObservedTopic]:
         """Describe topics, with the explicit config of those in `configured`."""
-        cluster = await self._cluster(access)
-        found = await self._reached(access, cluster, cluster.topics.get(names))
+        cluster = await self.cluster(access)
+        found = await self.reached(access, cluster, cluster.topics.get(names))
         existing = [name for name in configured if name in found]
-        configs = await self._reached(access, cluster, cluster.configs.get(existing))
+        configs = await self.reached(access, cluster, cluster.configs.get(existing))
         for name, config in configs.items():
             topic = found[name]
             found[name] = ObservedTopic(
@@ -149,7 +149,7 @@ class KafkaAdmin:
 
     async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
         """Create topics in one call and wait until the cluster shows them."""
-        cluster = await self._cluster(access)
+        cluster = await self.cluster(access)
         wanted = [
             NewTopic(
                 topic.name,
@@ -167,14 +167,14 @@ class KafkaAdmin:
         expected = {topic.name for topic in topics} - set(refused)
         deadline = time.monotonic() + VISIBLE_SECONDS
         while time.monotonic() < deadline:
-            if expected <= set(await self._reached(access, cluster, cluster.topics.get(expected))):
+            if expected <= set(await self.reached(access, cluster, cluster.topics.get(expected))):
                 break
             await asyncio.sleep(0.05)
         return refused
 
     async def grow(self, access: KafkaAccess, totals: Mapping[str, int]) -> Mapping[str, str]:
         """Add partitions."""
-        cluster = await self._cluster(access)
+        cluster = await self.cluster(access)
         wanted = [NewPartitions(name, total) for name, total in totals.items()]
         return await self._change(
             access, cluster, "create_partitions",
@@ -185,7 +185,7 @@ class KafkaAdmin:
         self, access: KafkaAccess, changes: Mapping[str, ConfigChange]
     ) -> Mapping[str, str]:
         """Set keys and take keys back."""
-        cluster = await self._cluster(access)
+        cluster = await self.cluster(access)
         resources = [_alteration(name, change) for name, change in changes.items()]
 
         def call() -> dict[str, Future[Any]]:
@@ -199,27 +199,28 @@ class KafkaAdmin:
     async def _change(
         self,
         access: KafkaAccess,
-        cluster: _Cluster,
+        cluster: Cluster,
         name: str,
         call: Callable[[], Mapping[str, Future[Any]]],
         tolerated: int | None = None,
     ) -> dict[str, str]:
-        answers = await self._reached(access, cluster, _settle(name, call()))
+        answers = await self.reached(access, cluster, settle(name, call()))
         refused = {}
         for topic, answer in answers.items():
             if not isinstance(answer, KafkaError) or answer.code() == tolerated:
                 continue
             if answer.code() in AWAY | DENIED:
-                raise _located(_classified(answer, topic), access.servers)
+                raise _located(classified(answer, topic), access.servers)
             refused[topic] = answer.str()
         return refused
 
-    async def _cluster(self, access: KafkaAccess) -> _Cluster:
+    async def cluster(self, access: KafkaAccess) -> Cluster:
+        """The client of a cluster, as the identity that serves the access."""
         settings = await self._security.settings(access)
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).digest()
         key = (access.servers, digest)  # as one identity, many pipelines share a client
         try:
-            cluster = self._clusters.get(key) or _Cluster(access.servers, settings)
+            cluster = self._clusters.get(key) or Cluster(access.servers, settings)
         except KafkaException as error:  # for example a ca.crt that is no certificate
             self._security.forget()
             said = f"client of Kafka at {access.servers}: {error.args[0].str()}"
@@ -230,17 +231,17 @@ class KafkaAdmin:
             self._clusters.popitem(last=False)
         return cluster
 
-    async def _reached(self, access: KafkaAccess, cluster: _Cluster, call: Awaitable[T]) -> T:
+    async def reached(self, access: KafkaAccess, cluster: Cluster, call: Awaitable[T]) -> T:
         """Say in a failure which cluster it is about, and whether it lets us in at all."""
         try:
             return await call
         except KafkaException as error:
-            failure = _classified(error.args[0], "")
+            failure = classified(error.args[0], "")
         except ReconcileError as error:
             failure = error
         refusal = cluster.refusal()
         if isinstance(failure, Retryable) and refusal:
-            failure = _classified(refusal, "")
+            failure = classified(refusal, "")
         if isinstance(failure, Stalled):
             self._security.forget()
         raise _located(failure, access.servers)
@@ -260,7 +261,7 @@ def _alteration(name: str, change: ConfigChange) -> ConfigResource:
     return ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
 
 
-async def _settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, Answer]:
+async def settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, Answer]:
     """Await all futures of one call; a failure of one is its answer."""
     results = await asyncio.gather(
         *(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True
@@ -278,7 +279,8 @@ async def _settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, An
     return answers
 
 
-def _classified(error: KafkaError, subject: str) -> ReconcileError:
+def classified(error: KafkaError, subject: str) -> ReconcileError:
+    """The fate of a broker's answer."""
     said = f"{subject}: {error.str()}" if subject else error.str()
     if error.code() in DENIED:
         return Stalled(Reason.KAFKA_DENIED, f"{said}: grant it to the operator's identity")
