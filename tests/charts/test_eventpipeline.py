@@ -69,6 +69,7 @@ def test_image_and_settings_come_from_the_values() -> None:
         "image": {"repository": "registry:5000/operator", "tag": "abc"},
         "watchNamespaces": ["one", "two"],
         "topicGrants": {"one": ["market."]},
+        "externalGrants": {"two": ["prices."]},
         "resyncSeconds": 30,
     }
     arguments = [
@@ -81,6 +82,7 @@ def test_image_and_settings_come_from_the_values() -> None:
     environment = {each["name"]: each.get("value") for each in found["env"]}
     assert environment["WATCH_NAMESPACES"] == "one,two"
     assert json.loads(environment["TOPIC_GRANTS"] or "") == {"one": ["market."]}
+    assert json.loads(environment["EXTERNAL_GRANTS"] or "") == {"two": ["prices."]}
     assert environment["RESYNC_SECONDS"] == "30"
 
 

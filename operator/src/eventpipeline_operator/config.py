@@ -61,6 +61,7 @@ class Config:
     watch_namespaces: tuple[str, ...] = _variable("WATCH_NAMESPACES", _names, "")
     kafka_admins: Mapping[str, Any] = _variable("KAFKA_ADMINS", _admins, "{}")
     topic_grants: Mapping[str, tuple[str, ...]] = _variable("TOPIC_GRANTS", _grants, "{}")
+    external_grants: Mapping[str, tuple[str, ...]] = _variable("EXTERNAL_GRANTS", _grants, "{}")
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Config":

@@ -36,6 +36,7 @@ from eventpipeline_operator.config import Config, ConfigError
 from eventpipeline_operator.errors import ReconcileError
 from eventpipeline_operator.handlers import pipeline, startup
 from eventpipeline_operator.handlers.probes import Health, build_app
+from eventpipeline_operator.policies.grants import Grants
 from eventpipeline_operator.reconcile.inbox import Inbox
 from eventpipeline_operator.reconcile.pipeline import Reconciler, Settings
 from eventpipeline_operator.reconcile.ports import Ports
@@ -137,7 +138,7 @@ async def work(
         ),
         Settings(
             signing_key=await load_signing_key(client, config.namespace),
-            grants=config.topic_grants,
+            grants=Grants(config.topic_grants, config.external_grants),
             trust_seconds=config.resync_seconds / 2,
         ),
     )
@@ -152,7 +153,7 @@ async def work(
     QUEUED.set_function(lambda: len(queue))
     OBJECTS.set_function(lambda: len(inbox))
     watcher = Watcher(client, cache, config.watch_namespaces)
-    memo = kopf.Memo(deliver=lambda kind, body: inbox.deliver(queue, kind, body))
+    memo = kopf.Memo(note=inbox.note, deliver=lambda kind, body: inbox.deliver(queue, kind, body))
     async with asyncio.TaskGroup() as group:
         group.create_task(watcher.run())
         if config.leader_election:

@@ -17,12 +17,14 @@ def test_every_variable_is_read() -> None:
         {
             "WATCH_NAMESPACES": "a, b",
             "TOPIC_GRANTS": '{"a": ["market."]}',
+            "EXTERNAL_GRANTS": '{"b": ["prices."]}',
             "LEADER_ELECTION": "false",
             "CONCURRENCY": "3",
         }
     )
     assert config.watch_namespaces == ("a", "b")
     assert config.topic_grants == {"a": ("market.",)}
+    assert config.external_grants == {"b": ("prices.",)}
     assert config.leader_election is False
     assert config.concurrency == 3
 

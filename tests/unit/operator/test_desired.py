@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eventpipeline_operator.api.inheritance import effective_container
-from eventpipeline_operator.api.observed import Fate, ObservedTopic
+from eventpipeline_operator.api.observed import ObservedTopic
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.desired.records import SecretReference, TopicRecord
 from eventpipeline_operator.desired.routes import build_route
@@ -14,7 +14,6 @@ from eventpipeline_operator.desired.topic_plan import plan_topics
 from eventpipeline_operator.desired.topics import build_topics
 from eventpipeline_operator.desired.workloads import build_migration, build_workloads
 from eventpipeline_operator.errors import Stalled
-from eventpipeline_operator.policies.grants import evaluate_grants
 from unit.operator.bodies import build_pipeline, build_spec
 
 DELIVERED = {
@@ -262,17 +261,3 @@ def test_the_plan_holds_what_differs(
     assert plan.configure == wanted.get("configure", {})
     problem = plan.problems.get("t")
     assert (problem.reason if problem else None) == wanted.get("problem")
-
-
-@pytest.mark.parametrize(
-    ("name", "allowed"),
-    [("team.shared", True), ("market.prices", True), ("teams.other", False), ("x", False)],
-)
-def test_a_namespace_names_topics_in_its_own_prefix_or_by_grant(
-    name: str, *, allowed: bool
-) -> None:
-    spec = build_spec()
-    spec["topics"][0]["topicName"] = name
-    problems = evaluate_grants(build_pipeline(spec), {"team": ("market.",)})
-    assert (problems == ()) is allowed
-    assert all(p.fate is Fate.STALL for p in problems)

@@ -15,6 +15,7 @@ class FakeReconciler:
 
     def __init__(self) -> None:
         self.bodies: list[Any] = []
+        self.claimed: list[str] = []
         self.forgotten: list[str] = []
         self.rivals: set[Key] = set()
 
@@ -24,7 +25,7 @@ class FakeReconciler:
         return Outcome.DONE
 
     def claim(self, body: Any) -> set[Key]:
-        assert body["metadata"]
+        self.claimed.append(body["metadata"]["uid"])
         return set(self.rivals)
 
     def forget(self, uid: str) -> set[Key]:
@@ -99,3 +100,22 @@ def test_rivals_for_a_topic_look_again_when_one_comes_or_goes() -> None:
     queue.added.clear()
     inbox.deliver(queue, "DELETED", build_body())
     assert queue.added == [(rival, Wake.CHANGE)]
+
+
+def test_every_claim_is_known_before_the_first_pass() -> None:
+    inbox, reconciler, queue = build()
+    bodies = [build_body(name=name, uid=name) for name in ("a", "b")]
+    for body in bodies:
+        inbox.note(body)
+    assert (reconciler.claimed, queue.added) == (["a", "b"], [])
+    inbox.deliver(queue, None, bodies[0])
+    assert sorted(queue.added) == [(Key("team", name), Wake.CHANGE) for name in ("a", "b")]
+
+
+def test_a_body_that_was_noted_is_read_once() -> None:
+    inbox, reconciler, queue = build()
+    body = build_body(resourceVersion="7")
+    inbox.note(body)
+    inbox.deliver(queue, None, body)
+    assert reconciler.claimed == ["uid-1"]
+    assert queue.added == [(KEY, Wake.CHANGE)]

@@ -16,6 +16,7 @@ SECRET = f"{GROUP}/secret"
 
 SOURCE_ANNOTATION = f"{GROUP}/source"
 VERSION_ANNOTATION = f"{GROUP}/version"
+APPROVAL_ANNOTATION = f"{GROUP}/approve-topic-deletion"
 
 
 def common_labels(key: Key) -> dict[str, str]:

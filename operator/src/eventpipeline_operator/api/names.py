@@ -8,6 +8,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "EventPipeline"
 PLURAL = "eventpipelines"
 FIELD_MANAGER = "eventpipeline"
+FINALIZER = f"{GROUP}/topics"
+ORPHAN_FINALIZER = "orphan"
 
 API_WORKER = "api"
 MIGRATE_WORKER = "migrate"

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from eventpipeline_operator.api.labels import APPROVAL_ANNOTATION
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import (
     Container,
+    DeletionPolicy,
     Dynamic,
     EventPipeline,
     Ingress,
@@ -49,14 +51,24 @@ def parse(body: Json) -> EventPipeline:
 def identify(body: Json) -> EventPipeline:
     """Only the identity: enough to say on an object that its spec is not understood."""
     meta = body["metadata"]
+    approved = (meta.get("annotations") or {}).get(APPROVAL_ANNOTATION, "")
     return EventPipeline(
         key=Key(meta["namespace"], meta["name"]),
         uid=meta["uid"],
         generation=int(meta["generation"]),
         created=meta.get("creationTimestamp", ""),
         deleting="deletionTimestamp" in meta,
+        deletion_policy=_deletion_policy(body.get("spec")),
+        finalizers=_tuple(meta.get("finalizers")),
+        approved_deletions=tuple(part.strip() for part in approved.split(",") if part.strip()),
         status=body.get("status") or {},
     )
+
+
+def _deletion_policy(spec: object) -> DeletionPolicy:
+    """Whatever is not plainly Delete is Retain: it harms nothing."""
+    deletes = isinstance(spec, Mapping) and spec.get("deletionPolicy") == DeletionPolicy.DELETE
+    return DeletionPolicy.DELETE if deletes else DeletionPolicy.RETAIN
 
 
 def _pipeline(body: Json) -> EventPipeline:

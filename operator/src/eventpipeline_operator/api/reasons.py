@@ -22,6 +22,8 @@ class Reason(StrEnum):
     PARTITION_DECREASE = "PartitionDecreaseRefused"
     REPLICATION_DIFFERS = "ReplicationFactorDiffers"
     EXTERNAL_TOPIC_MISSING = "ExternalTopicMissing"
+    EXTERNAL_TOPIC_DENIED = "ExternalTopicDenied"
+    TOPICS_LEFT_BEHIND = "TopicsLeftBehind"
 
     SECRETS_IN_SYNC = "SecretsInSync"
     VAULT_UNAVAILABLE = "VaultUnavailable"

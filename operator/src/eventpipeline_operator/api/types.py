@@ -25,6 +25,13 @@ class ProbeType(StrEnum):
     NONE = "none"
 
 
+class DeletionPolicy(StrEnum):
+    """What becomes of the topics when their object goes."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
 class SaslMechanism(StrEnum):
     """How a Kafka client proves who it is."""
 
@@ -237,6 +244,9 @@ class EventPipeline:
     kafka_client: KafkaClient | None = None
     suspend: bool = False
     deleting: bool = False
+    deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+    finalizers: tuple[str, ...] = ()
+    approved_deletions: tuple[str, ...] = ()
     vault: Vault | None = None
     tracing: Tracing | None = None
     ingress: Ingress | None = None

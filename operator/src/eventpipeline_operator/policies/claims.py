@@ -9,11 +9,12 @@ from eventpipeline_operator.api.types import Key
 
 
 class Claim(NamedTuple):
-    """Who claims; the smaller one came first (RFC 3339 sorts as it ages)."""
+    """Who claims, and for whom else; the smaller one came first (RFC 3339 sorts as it ages)."""
 
     created: str
     uid: str
     key: Key
+    shared_with: tuple[str, ...] = ()
 
 
 def evaluate_claims(mine: Claim, holders: Mapping[str, Claim]) -> dict[str, Problem]:

@@ -21,6 +21,7 @@ class _Kept:
     """A body at rest; compressed, because thousands of them are kept."""
 
     uid: str
+    version: str
     fingerprint: tuple[Any, ...]
     packed: bytes
 
@@ -31,26 +32,35 @@ class Inbox:
     def __init__(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
         self._kept: dict[Key, _Kept] = {}
+        self._news: set[Key] = set()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def deliver(self, queue: Queue, kind: str | None, body: Body) -> None:
-        """An object was seen (kind None), changed or deleted."""
+    def note(self, body: Body) -> None:
+        """An object was seen or has changed; passes come with the delivery that follows."""
         meta = body["metadata"]
         key = Key(meta["namespace"], meta["name"])
-        if kind == "DELETED":
-            self._drop(queue, key, body)
-            return
         before = self._kept.get(key)
+        if before and (before.uid, before.version) == (meta["uid"], meta.get("resourceVersion")):
+            return
         kept = _keep(body)
         self._kept[key] = kept
         if before is None or before.fingerprint != kept.fingerprint:
-            concerned = self._reconciler.claim(body)
+            self._news |= {key, *self._reconciler.claim(body)}
             if before and before.uid != kept.uid:
-                concerned |= self._reconciler.forget(before.uid)
-            for each in {key, *concerned}:
-                queue.add(each, Wake.CHANGE)
+                self._news |= self._reconciler.forget(before.uid)
+
+    def deliver(self, queue: Queue, kind: str | None, body: Body) -> None:
+        """An object was seen (kind None), changed or deleted."""
+        if kind == "DELETED":
+            meta = body["metadata"]
+            self._drop(queue, Key(meta["namespace"], meta["name"]), body)
+            return
+        self.note(body)
+        news, self._news = self._news, set()
+        for key in news:
+            queue.add(key, Wake.CHANGE)
 
     def due_in(self, key: Key) -> float | None:
         """Seconds until an object wants a pass of itself."""
@@ -83,4 +93,5 @@ def _keep(body: Body) -> _Kept:
     slim = {"metadata": meta, "spec": body["spec"], "status": body.get("status") or {}}
     # Our own status writes come back as deliveries: they are no news.
     fingerprint = (meta["uid"], meta["generation"], meta.get("deletionTimestamp"))
-    return _Kept(meta["uid"], fingerprint, zlib.compress(json.dumps(slim).encode(), 1))
+    version = meta.get("resourceVersion", "")
+    return _Kept(meta["uid"], version, fingerprint, zlib.compress(json.dumps(slim).encode(), 1))

@@ -62,7 +62,7 @@ class Settings:
     """What the installer decides about reconciling."""
 
     signing_key: bytes = field(repr=False)
-    grants: Grants = field(default_factory=dict)
+    grants: Grants = field(default_factory=Grants)
     trust_seconds: float = 60.0
 
 
@@ -87,7 +87,7 @@ class Reconciler:
         self._clock = clock
         self._now = now
         self._memories: dict[str, Memory] = {}
-        self._claims = Claims()
+        self._claims = Claims(settings.grants)
         self._leases = Leases(ports.vault, ports.safe, wall)
 
     async def reconcile(self, body: Mapping[str, Any], wake: Wake) -> Outcome:

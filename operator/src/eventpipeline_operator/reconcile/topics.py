@@ -18,7 +18,7 @@ from eventpipeline_operator.desired.records import TopicRecord
 from eventpipeline_operator.desired.topic_plan import TopicPlan, plan_topics
 from eventpipeline_operator.desired.topics import build_topics
 from eventpipeline_operator.errors import ReconcileError
-from eventpipeline_operator.policies.claims import evaluate_claims
+from eventpipeline_operator.policies.claims import Claim, evaluate_claims
 from eventpipeline_operator.policies.grants import Grants, evaluate_grants
 from eventpipeline_operator.reconcile.claims import Claims, claim_of
 from eventpipeline_operator.reconcile.ports import Kafka
@@ -31,13 +31,14 @@ async def reconcile_topics(
 ) -> TopicsObservation:
     """Create, grow and configure what differs; report what cannot be."""
     records = build_topics(pipeline)
-    conflicts = _conflicts(pipeline, records, claims)
     declared = len(pipeline.topics)
     managed = _managed_keys(pipeline)
-    denied = evaluate_grants(pipeline, grants)
-    if denied:
-        return TopicsObservation(desired=declared, problems=denied, items=_known(pipeline))
-    records = tuple(r for r in records if r.name not in conflicts)
+    holders = claims.holders(pipeline.bootstrap_servers, [r.name for r in records])
+    denied = evaluate_grants(pipeline, grants, holders)
+    conflicts = _conflicts(pipeline, records, holders)
+    apart = {**denied, **conflicts}
+    kept = _kept(pipeline, records, denied)
+    records = tuple(r for r in records if not {r.name, r.dead_letters_of} & apart.keys())
     try:
         observed = await _observe(pipeline, kafka, records, managed)
         plan = plan_topics(records, observed, managed)
@@ -47,26 +48,37 @@ async def reconcile_topics(
             observed = await _observe(pipeline, kafka, records, managed)
             plan = plan_topics(records, observed, managed)
     except ReconcileError as error:
-        return TopicsObservation(
-            desired=declared, problems=(Problem.of(error),), items=_known(pipeline)
-        )
+        problems = (*apart.values(), Problem.of(error))
+        return TopicsObservation(desired=declared, problems=problems, items=known_items(pipeline))
     items = _items(records, observed, managed)
     found = _observation(records, observed, plan, refused, items)
     return replace(
         found,
         desired=declared,
-        exist=found.exist and not conflicts,
-        problems=(*conflicts.values(), *found.problems),
+        exist=found.exist and not apart,
+        items=(*items, *kept),
+        problems=(*apart.values(), *found.problems),
     )
 
 
 def _conflicts(
-    pipeline: EventPipeline, records: Sequence[TopicRecord], claims: Claims
+    pipeline: EventPipeline, records: Sequence[TopicRecord], holders: Mapping[str, Claim]
 ) -> dict[str, Problem]:
     """Topics of older objects: they are not touched."""
-    names = [r.name for r in records if not r.external]
-    holders = claims.holders(pipeline.bootstrap_servers, names)
-    return evaluate_claims(claim_of(pipeline), holders)
+    own = {r.name: holders[r.name] for r in records if not r.external and r.name in holders}
+    return evaluate_claims(claim_of(pipeline), own)
+
+
+def _kept(
+    pipeline: EventPipeline, records: Sequence[TopicRecord], denied: Mapping[str, Problem]
+) -> tuple[TopicItem, ...]:
+    """What is known of topics that may not be named any more: they remain this object's."""
+    names = {r.name for r in records}
+    departed = [item.topic_name for item in known_items(pipeline) if item.topic_name not in names]
+    if departed:
+        log.info("topics left the spec and are retained", topics=departed)
+    hidden = {r.name for r in records if {r.name, r.dead_letters_of} & denied.keys()}
+    return tuple(item for item in known_items(pipeline) if item.topic_name in hidden)
 
 
 async def _observe(
@@ -136,7 +148,8 @@ def _items(
     return tuple(items)
 
 
-def _known(pipeline: EventPipeline) -> tuple[TopicItem, ...]:
+def known_items(pipeline: EventPipeline) -> tuple[TopicItem, ...]:
+    """What the status says about topics."""
     items = (pipeline.status.get("topics") or {}).get("items") or ()
     return tuple(
         TopicItem(i["topicName"], i.get("id", ""), tuple(i.get("configKeys") or ())) for i in items
@@ -144,4 +157,4 @@ def _known(pipeline: EventPipeline) -> tuple[TopicItem, ...]:
 
 
 def _managed_keys(pipeline: EventPipeline) -> dict[str, tuple[str, ...]]:
-    return {item.topic_name: item.config_keys for item in _known(pipeline)}
+    return {item.topic_name: item.config_keys for item in known_items(pipeline)}
