@@ -140,16 +140,65 @@ def test_leased_users_log_in_to_their_database_alone(
         platform_postgres.connect(other, user["username"], user["password"])
 
 
-def test_leased_user_writes_rows_and_makes_no_table(
+def leased(vault: Any, postgres: PreparedPostgres, role: str) -> Any:
+    """A connection of a user that Vault makes for it."""
+    user = vault.read(f"database/creds/{role}")["data"]
+    return closing(postgres.connect("orders", user["username"], user["password"]))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE mine (id int)",
+        "ALTER TABLE orders ADD COLUMN mine int",
+        "DROP TABLE orders",
+        "TRUNCATE orders",
+        "SET ROLE orders_owner",
+        "CREATE ROLE other",
+    ],
+)
+def test_leased_user_changes_no_schema(
+    vault: Any, platform_postgres: PreparedPostgres, statement: str
+) -> None:
+    with (
+        leased(vault, platform_postgres, "order") as connection,
+        pytest.raises(psycopg2.Error, match=r"permission denied|must be owner"),
+    ):
+        platform_postgres.query(connection, statement)
+
+
+def test_leased_user_works_with_tables_that_an_owner_makes_before_and_after_it(
     vault: Any, platform_postgres: PreparedPostgres
 ) -> None:
-    user = vault.read("database/creds/order")["data"]
-    with closing(
-        platform_postgres.connect("orders", user["username"], user["password"])
-    ) as connection:
-        platform_postgres.query(connection, "INSERT INTO orders (note) VALUES ('leased')")
-        with pytest.raises(psycopg2.Error, match="permission denied for schema public"):
-            platform_postgres.query(connection, "CREATE TABLE mine (id int)")
+    ask = platform_postgres.query
+    with (
+        leased(vault, platform_postgres, "order") as earlier,
+        leased(vault, platform_postgres, "order-owner") as owner,
+        leased(vault, platform_postgres, "order") as later,
+    ):
+        columns = "id bigserial, other bigint GENERATED ALWAYS AS IDENTITY, note text"
+        ask(owner, f"CREATE TABLE numbered ({columns})")
+        for user in (earlier, later):
+            ask(user, "INSERT INTO numbered (note) VALUES ('one')")
+            ask(user, "UPDATE numbered SET note = 'two'")
+        assert ask(later, "SELECT id FROM numbered ORDER BY id") == [1, 2]
+        ask(earlier, "DELETE FROM numbered")
+        assert ask(later, "SELECT count(*) FROM numbered") == [0]
+
+
+def test_leased_users_ring_for_each_other(vault: Any, platform_postgres: PreparedPostgres) -> None:
+    with (
+        leased(vault, platform_postgres, "order") as relay,
+        leased(vault, platform_postgres, "order") as service,
+    ):
+        platform_postgres.query(relay, "LISTEN outbox")
+        platform_postgres.query(service, "NOTIFY outbox")
+
+        def rung() -> Any:
+            relay.poll()
+            return relay.notifies
+
+        wait_for("the notification", rung)
 
 
 def test_what_a_leased_owner_makes_belongs_to_the_role_that_stays(
