@@ -14,6 +14,8 @@ import pytest
 import requests
 import yaml
 
+from e2e.traffic import Traffic
+from e2e.vaults import VaultAdmin, administrate
 from servers.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -53,6 +55,12 @@ class Cluster:
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
+    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """A kubectl that goes on until it is stopped; its words come through a pipe."""
+        return subprocess.Popen(
+            [KUBECTL, "--kubeconfig", KUBECONFIG, *arguments], stdout=subprocess.PIPE
+        )
+
     def apply(self, *objects: dict[str, Any]) -> None:
         """Applies objects, as a user with `kubectl apply` does."""
         self.run("apply", "-f", "-", manifest=list(objects))
@@ -75,6 +83,14 @@ class Cluster:
         )
         return set(listing.split())
 
+    def ask_postgres(self, database: str, query: str) -> list[str]:
+        """The rows of a query of the superuser, who comes through the socket in the pod."""
+        answer = self.run(
+            *("-n", "platform", "exec", "postgres-0", "-c", "postgres", "--", "psql"),
+            *("-h", "/var/run/postgresql", "-U", "postgres", "-d", database, "-Atc", query),
+        )
+        return answer.split()
+
     def condition(self, kind: str, name: str, namespace: str, condition: str) -> dict[str, Any]:
         """One condition of an object; an empty dict when it is not there."""
         status = self.get(kind, name, namespace).get("status", {})
@@ -89,16 +105,16 @@ class Site:
     """One host name behind the Ingress, reached at 127.0.0.1."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._address = f"http://127.0.0.1:{port}"
+        self.host = host
+        self.address = f"http://127.0.0.1:{port}"
 
     def call(
         self, method: str, path: str, body: object = None, **options: Any
     ) -> requests.Response:
         """One request through the Ingress."""
-        headers = {"Host": self._host, **options.pop("headers", {})}
+        headers = {"Host": self.host, **options.pop("headers", {})}
         return requests.request(
-            method, self._address + path, json=body, headers=headers, timeout=20, **options
+            method, self.address + path, json=body, headers=headers, timeout=20, **options
         )
 
 
@@ -149,6 +165,18 @@ def stocked_product(shop: Site) -> str:
     answer = shop.call("POST", "/api/v1/stock/add", {"product": product, "quantity": 10})
     assert answer.status_code == 200, answer.text
     return product
+
+
+@pytest.fixture(scope="session")
+def vault_admin(cluster: Cluster) -> Iterator[VaultAdmin]:
+    with administrate(cluster) as admin:
+        yield admin
+
+
+@pytest.fixture
+def traffic(shop: Site) -> Traffic:
+    """Customers of a product of their own, who begin when the test enters it."""
+    return Traffic(shop.host, shop.address, f"e2e-{secrets.token_hex(4)}", rate=40)
 
 
 @pytest.fixture
