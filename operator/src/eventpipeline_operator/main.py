@@ -17,6 +17,7 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from eventpipeline_operator.adapters.kafka import KafkaAdmin
+from eventpipeline_operator.adapters.kafka_lag import KafkaLag
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, parse_admins
 from eventpipeline_operator.adapters.kube.cache import Cache
 from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
@@ -47,6 +48,7 @@ HANDLERS = (pipeline, startup)  # importing them registers them with kopf
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 10.0
+LOOKS_A_RESYNC = 12
 
 
 def main() -> None:
@@ -125,16 +127,17 @@ async def work(
     safe = KubeSafe(client, config.namespace)
     calls = VaultCalls(tokens.authority)
     sessions = VaultSessions(calls, tokens.token, safe, time.time)
+    security = KafkaSecurity(tokens.contents, config.namespace, parse_admins(config.kafka_admins))
+    kafka = KafkaAdmin(security)
     reconciler = Reconciler(
         Ports(
-            kafka=KafkaAdmin(
-                KafkaSecurity(tokens.contents, config.namespace, parse_admins(config.kafka_admins))
-            ),
+            kafka=kafka,
             vault=VaultAdapter(calls, sessions, time.time),
             runtime=KubeRuntime(client, cache),
             status=KubeStatus(client, config.identity),
             metrics=PrometheusMetrics(),
             safe=safe,
+            lags=KafkaLag(kafka, security),
         ),
         Settings(
             signing_key=await load_signing_key(client, config.namespace),
@@ -162,6 +165,8 @@ async def work(
         log.info("children known")
         group.create_task(queue.run())
         group.create_task(report_age(queue))
+        looks = config.resync_seconds / LOOKS_A_RESYNC
+        group.create_task(reconciler.scaler.run(looks, lambda key: queue.add(key, Wake.CHILD)))
         group.create_task(sweep(reconciler, sessions, client))
         group.create_task(run_kopf(config, memo, stop))
 

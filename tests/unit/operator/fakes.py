@@ -12,17 +12,18 @@ from eventpipeline_operator.api.observed import (
     ObservedTopic,
     WorkloadState,
 )
-from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.offsets import GroupOffsets
 from eventpipeline_operator.api.types import EventPipeline, KafkaAccess, Key, Vault
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
+    ScalingRecord,
     SecretRecord,
     SecretReference,
     TopicRecord,
     WorkloadRecord,
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
-from eventpipeline_operator.errors import ReconcileError, Unanswered
+from eventpipeline_operator.errors import ReconcileError
 from eventpipeline_operator.policies.leases import Term
 from eventpipeline_operator.reconcile.ports import Issued, KvValue, Ports, Record, Session
 
@@ -35,7 +36,6 @@ class FakeKafka:
     refusals: dict[str, str] = field(default_factory=dict)
     failure: ReconcileError | None = None
     calls: list[str] = field(default_factory=list)
-    created: list[str] = field(default_factory=list)
 
     async def describe(
         self, access: KafkaAccess, names: Collection[str], configured: Collection[str]
@@ -50,7 +50,6 @@ class FakeKafka:
         assert access.servers
         for topic in topics:
             if topic.name not in self.refusals:
-                self.created.append(topic.name)
                 self.topics[topic.name] = ObservedTopic(
                     name=topic.name,
                     id=f"id-{len(self.topics)}",
@@ -94,7 +93,6 @@ class FakeSafe:
 
     records: dict[str, str] = field(default_factory=dict)
     failure: ReconcileError | None = None
-    fails_after: int = 0
     writes: int = 0
 
     async def load(self, key: str) -> dict[str, Any] | None:
@@ -106,7 +104,7 @@ class FakeSafe:
 
     async def store(self, key: str, record: Mapping[str, Any] | None) -> None:
         self.writes += 1
-        if self.failure and self.writes > self.fails_after:
+        if self.failure:
             raise self.failure
         if record is None:
             self.records.pop(key, None)
@@ -129,9 +127,6 @@ class FakeVault:
     issued: dict[str, float] = field(default_factory=dict)
     revoked: list[str] = field(default_factory=list)
     renewals: int = 0
-    unanswered: bool = False
-    made_by: dict[str, str] = field(default_factory=dict)
-    abandoned: list[str] = field(default_factory=list)
 
     def clock(self) -> float:
         return self.now
@@ -146,9 +141,6 @@ class FakeVault:
             raise self.failure
         lease = f"{path}/{len(self.issued) + 1}"
         self.issued[lease] = self.now
-        self.made_by[lease] = self.session
-        if self.unanswered:
-            raise Unanswered(Reason.VAULT_UNAVAILABLE, "timed out")
         values = {"username": f"u{len(self.issued)}", "password": "p@ss"}
         return Issued(values, lease, Term(self.now, 100, 100, renewable=True), self.session)
 
@@ -167,20 +159,6 @@ class FakeVault:
         if self.failure:
             raise self.failure
         self.revoked.append(lease)
-
-    async def abandon_session(self, namespace: str, vault: Vault, session: str) -> None:
-        assert (namespace, vault.role) == ("team", "shop")
-        if session == self.session:
-            self.abandoned.append(session)
-            self.session = f"after {session}"
-
-    async def abandoned_sessions(self) -> Collection[str]:
-        return list(self.abandoned)
-
-    async def end_session(self, session: str) -> None:
-        self.abandoned.remove(session)
-        ended = [lease for lease, maker in self.made_by.items() if maker == session]
-        self.revoked += [lease for lease in ended if lease not in self.revoked]
 
     async def read_kv(
         self, namespace: str, vault: Vault, mount: str, path: str, version: int | None
@@ -220,11 +198,12 @@ class FakeRuntime:
             self.log.append(f"-{name}")
 
     def observe_workload(self, pipeline: EventPipeline, record: WorkloadRecord) -> WorkloadState:
-        if self._name(pipeline, record) not in self.applied:
+        live = self.applied.get(self._name(pipeline, record))
+        if not isinstance(live, WorkloadRecord):
             return WorkloadState(record.name)
-        wanted = 1 if record.replicas is None else record.replicas
+        wanted = 1 if live.replicas is None else live.replicas
         available = wanted if self.available else 0
-        return WorkloadState(record.name, wanted, wanted, available, current=True)
+        return WorkloadState(record.name, wanted, wanted, available, current=True, exists=True)
 
     def observe_migration(self, pipeline: EventPipeline, record: MigrationRecord) -> MigrationState:
         if self._name(pipeline, record) not in self.applied:
@@ -306,6 +285,20 @@ class FakeMetrics:
 
 
 @dataclass
+class FakeLags:
+    """Offsets by group; a group that is not there could not be read."""
+
+    groups: dict[str, GroupOffsets] = field(default_factory=dict)
+    asked: list[set[str]] = field(default_factory=list)
+
+    async def observe(
+        self, groups: Collection[ScalingRecord]
+    ) -> Mapping[ScalingRecord, GroupOffsets]:
+        self.asked.append({g.group for g in groups})
+        return {g: self.groups[g.group] for g in groups if g.group in self.groups}
+
+
+@dataclass
 class World:
     """All ports of one test."""
 
@@ -315,7 +308,10 @@ class World:
     status: FakeStatus = field(default_factory=FakeStatus)
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     safe: FakeSafe = field(default_factory=FakeSafe)
+    lags: FakeLags = field(default_factory=FakeLags)
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.kafka, self.vault, self.runtime, self.status, self.metrics, self.safe)
+        return Ports(
+            self.kafka, self.vault, self.runtime, self.status, self.metrics, self.safe, self.lags
+        )

@@ -62,6 +62,21 @@ READY = WorkloadState("order", 2, 2, 2, current=True)
             Reason.WORKLOADS_AVAILABLE,
         ),
         (
+            build_service(WorkloadState("c", 4, 4, 1, current=True, least=1)),
+            "True",
+            Reason.WORKLOADS_AVAILABLE,
+        ),
+        (
+            build_service(WorkloadState("c", 4, 4, 0, current=True, least=1)),
+            "False",
+            Reason.ROLLING_OUT,
+        ),
+        (
+            build_service(WorkloadState("c", 4, 4, 1, current=True, least=1, problem=PULL)),
+            "False",
+            Reason.IMAGE_PULL_FAILED,
+        ),
+        (
             build_service(READY, migration=MigrationState(MigrationPhase.RUNNING)),
             "False",
             Reason.MIGRATION_RUNNING,

@@ -47,7 +47,10 @@ class ObservedTopic:
 
 @dataclass(frozen=True)
 class WorkloadState:
-    """How far a workload is; wanted counts processes of the newest revision."""
+    """How far a workload is; wanted counts processes of the newest revision.
+
+    `least` is how many of a scaled workload's processes are enough: more may be on their way.
+    """
 
     name: str
     wanted: int = 0
@@ -55,10 +58,15 @@ class WorkloadState:
     available: int = 0
     current: bool = False
     problem: Problem | None = None
+    exists: bool = False
+    least: int | None = None
 
     @property
     def ready(self) -> bool:
         """Everything wanted is there, and nothing else is."""
+        if self.least is not None:
+            enough = self.available >= min(self.least, self.wanted)
+            return self.current and enough and self.problem is None
         return self.current and self.updated == self.available == self.wanted
 
 

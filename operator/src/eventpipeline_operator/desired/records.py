@@ -6,7 +6,7 @@ Nothing here knows Kubernetes: another runtime (local processes) renders the sam
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from eventpipeline_operator.api.types import KafkaClient, Placement, Probes
+from eventpipeline_operator.api.types import KafkaAccess, KafkaClient, Placement, Probes, Scale
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ class SecretReference:
 
 
 @dataclass(frozen=True)
+class ScalingRecord:
+    """By whose lag a worker is scaled, and within which bounds."""
+
+    scale: Scale
+    access: KafkaAccess
+    group: str
+    topics: tuple[str, ...]
+    partitions: int | None = None
+
+
+@dataclass(frozen=True)
 class WorkloadRecord:
     """A set of equal processes: a service's API or one of its workers."""
 
@@ -72,6 +83,7 @@ class WorkloadRecord:
     port: int | None = None
     metrics_port: int | None = None
     replicas: int | None = None
+    scaling: ScalingRecord | None = None
     drain_seconds: int = 30
     probes: Probes = field(default_factory=Probes)
     placement: Placement = field(default_factory=Placement)

@@ -11,6 +11,7 @@ from eventpipeline_operator.api.types import EventPipeline, Service, Worker
 from eventpipeline_operator.desired.environment import build_environment
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
+    ScalingRecord,
     SecretReference,
     WorkloadRecord,
 )
@@ -73,6 +74,24 @@ def _worker(
         image=worker.image or service.image,
         metrics_port=names.METRICS_PORT,
         replicas=worker.scale.min if worker.scale else worker.container.replicas,
+        scaling=_scaling(pipeline, service, worker),
+    )
+
+
+def _scaling(pipeline: EventPipeline, service: Service, worker: Worker) -> ScalingRecord | None:
+    """Nothing is scaled by the lag of a worker that consumes nothing."""
+    container = worker.container
+    if worker.scale is None or not container.consumes:
+        return None
+    topics = [t for t in pipeline.topics if t.name in container.consumes]
+    known = all(t.external is None for t in topics)
+    return ScalingRecord(
+        scale=worker.scale,
+        access=pipeline.kafka_access,
+        group=container.consumer_group
+        or names.consumer_group(pipeline.key, service.name, worker.name),
+        topics=tuple(names.kafka_name(pipeline.key, t) for t in topics),
+        partitions=sum(t.partitions for t in topics) if known else None,
     )
 
 

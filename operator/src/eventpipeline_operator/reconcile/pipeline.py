@@ -33,6 +33,7 @@ from eventpipeline_operator.reconcile.claims import Claims
 from eventpipeline_operator.reconcile.leases import Exists, Leases
 from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Outcome, Wake
+from eventpipeline_operator.reconcile.scaling import Scaler
 from eventpipeline_operator.reconcile.secrets import (
     Delivered,
     Delivery,
@@ -89,6 +90,7 @@ class Reconciler:
         self._memories: dict[str, Memory] = {}
         self._claims = Claims(settings.grants)
         self._leases = Leases(ports.vault, ports.safe, wall)
+        self.scaler = Scaler(ports.lags, ports.runtime, clock)
 
     async def reconcile(self, body: Mapping[str, Any], wake: Wake) -> Outcome:
         """One pass; never raises for what is the object's or a server's fault."""
@@ -117,6 +119,7 @@ class Reconciler:
         """The object is gone; returns the others that may now have its topics."""
         self._memories.pop(uid, None)
         self._leases.forget(uid)
+        self.scaler.forget(uid)
         return self._claims.release(uid)
 
     def due_in(self, uid: str) -> float | None:
@@ -182,7 +185,9 @@ class Reconciler:
             waiting = Problem(Reason.WAITING_FOR_SECRETS, "workloads wait for the secrets")
         if waiting:
             return WorkloadsObservation(desired=len(pipeline.services), problems=(waiting,))
-        return await reconcile_workloads(pipeline, self._ports.runtime, memory.delivered)
+        return await reconcile_workloads(
+            pipeline, self._ports.runtime, self.scaler, memory.delivered
+        )
 
     @staticmethod
     def _waiting_for_topics(pipeline: EventPipeline, memory: Memory) -> bool:

@@ -6,10 +6,12 @@ from typing import Any, Protocol
 
 from eventpipeline_operator.api.conditions import Condition
 from eventpipeline_operator.api.observed import MigrationState, ObservedTopic, WorkloadState
+from eventpipeline_operator.api.offsets import GroupOffsets
 from eventpipeline_operator.api.types import EventPipeline, KafkaAccess, Key, Vault
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
     RouteRecord,
+    ScalingRecord,
     SecretRecord,
     SecretReference,
     TopicRecord,
@@ -46,6 +48,16 @@ class Kafka(Protocol):
         self, access: KafkaAccess, changes: Mapping[str, ConfigChange]
     ) -> Mapping[str, str]:
         """Set keys; None takes one back to its default."""
+        ...
+
+
+class Lags(Protocol):
+    """Where consumer groups stand, for scaling; never asked by a pass."""
+
+    async def observe(
+        self, groups: Collection[ScalingRecord]
+    ) -> Mapping[ScalingRecord, GroupOffsets]:
+        """Offsets of groups; one that could not be read in full is left out."""
         ...
 
 
@@ -95,7 +107,7 @@ class VaultPort(Protocol):
         ...
 
     async def issue(self, namespace: str, vault: Vault, path: str) -> Issued:
-        """Have credentials made; Unanswered when they may have been."""
+        """Have credentials made."""
         ...
 
     async def renew(self, namespace: str, vault: Vault, lease: str, term: Term) -> Term | None:
@@ -104,18 +116,6 @@ class VaultPort(Protocol):
 
     async def revoke(self, namespace: str, vault: Vault, lease: str) -> None:
         """End a lease now; one that is gone is no failure."""
-        ...
-
-    async def abandon_session(self, namespace: str, vault: Vault, session: str) -> None:
-        """Use a session no longer: the next one to hold is another."""
-        ...
-
-    async def abandoned_sessions(self) -> Collection[str]:
-        """Sessions that are used no longer and have not ended."""
-        ...
-
-    async def end_session(self, session: str) -> None:
-        """End an abandoned session now, and with it every lease that it has made."""
         ...
 
 
@@ -205,3 +205,4 @@ class Ports:
     status: StatusWriter
     metrics: Metrics
     safe: Safe
+    lags: Lags

@@ -16,6 +16,7 @@ from eventpipeline_operator.desired.routes import build_route
 from eventpipeline_operator.desired.workloads import Delivered, build_migration, build_workloads
 from eventpipeline_operator.errors import ReconcileError
 from eventpipeline_operator.reconcile.ports import Record, Runtime
+from eventpipeline_operator.reconcile.scaling import Scaler
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,10 @@ class _Desired:
 
 
 async def reconcile_workloads(
-    pipeline: EventPipeline, runtime: Runtime, delivered: Delivered
+    pipeline: EventPipeline, runtime: Runtime, scaler: Scaler, delivered: Delivered
 ) -> WorkloadsObservation:
     """Apply each service (its migration first), the route, and prune."""
-    wanted = [
-        _Desired(
-            s, build_migration(pipeline, s, delivered), build_workloads(pipeline, s, delivered)
-        )
-        for s in pipeline.services
-    ]
+    wanted = _build(pipeline, scaler, delivered)
     route = build_route(pipeline)
     services = await asyncio.gather(*(_reconcile_service(pipeline, runtime, w) for w in wanted))
     problems = [problem for _, problem in services]
@@ -55,6 +51,20 @@ async def reconcile_workloads(
         problems=tuple(problem for problem in problems if problem),
         url=route.url if route else None,
     )
+
+
+def _build(pipeline: EventPipeline, scaler: Scaler, delivered: Delivered) -> list[_Desired]:
+    built = {s.name: build_workloads(pipeline, s, delivered) for s in pipeline.services}
+    settled = scaler.settle(pipeline, [record for records in built.values() for record in records])
+    by_name = {record.name: record for record in settled}
+    return [
+        _Desired(
+            service,
+            build_migration(pipeline, service, delivered),
+            tuple(by_name[record.name] for record in built[service.name]),
+        )
+        for service in pipeline.services
+    ]
 
 
 async def _reconcile_service(

@@ -73,7 +73,8 @@ def _(record: WorkloadRecord, pipeline: EventPipeline) -> list[Json]:
     manifests.append(_deployment(pipeline, record, config_map))
     if record.port:
         manifests.append(_service(pipeline, record, record.port))
-    if record.replicas is None or record.replicas > 1:
+    most = record.scaling.scale.max if record.scaling else record.replicas
+    if most is None or most > 1:
         budget = _object(BUDGET, pipeline, names.object_name(pipeline.key, record.name), record)
         budget["spec"] = {"maxUnavailable": 1, "selector": _selector(pipeline, record)}
         manifests.append(budget)

@@ -87,13 +87,17 @@ class KubeRuntime:
         if child is None or child.rollout is None:
             return WorkloadState(record.name)
         rollout = child.rollout
+        scaled = record.scaling is not None
+        whole = rollout.total == (rollout.updated if scaled else rollout.wanted)
         return WorkloadState(
             name=record.name,
             wanted=rollout.wanted,
             updated=rollout.updated,
             available=rollout.available,
-            current=rollout.current and rollout.total == rollout.wanted,
+            current=rollout.current and whole,
             problem=self._pod_problem(pipeline, record.name) or child.problem,
+            exists=True,
+            least=record.scaling.scale.min if record.scaling else None,
         )
 
     def observe_migration(self, pipeline: EventPipeline, record: MigrationRecord) -> MigrationState:
