@@ -109,6 +109,11 @@ bench-services: setup-tests ## Measure the services: table, plots and build/benc
 	hack/artifact kafka >/dev/null
 	bench/services
 
+.PHONY: bench-operator
+bench-operator: setup-tests ## Measure the operator: table, plot and build/bench/operator.json
+	hack/artifact kafka kubernetes vault helm >/dev/null
+	bench/operator
+
 .PHONY: faults
 faults: setup-tests ## 150 faults against the running services: nothing lost, nothing doubled
 	hack/artifact kafka >/dev/null

@@ -24,14 +24,22 @@ OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:eventpipeline-operator"
 USERS = f"""{TOKEN},admin,admin,"system:masters"
 {OPERATOR_TOKEN},{OPERATOR},operator,"system:serviceaccounts"
 """
+AUDIT = f"""apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - {{level: Metadata, users: ["{OPERATOR}"]}}
+  - {{level: None}}
+"""
 
 
 class KubernetesServer:
     """One API server with its own etcd; OPERATOR_TOKEN may do what the chart grants."""
 
-    def __init__(self, binaries: Path, directory: Path) -> None:
+    def __init__(self, binaries: Path, directory: Path, *, audited: bool = False) -> None:
         self._binaries = binaries
         self._directory = directory
+        self._audited = audited
         self._port = free_port()
         self._etcd_port, self._peer_port = free_port(), free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -46,9 +54,15 @@ class KubernetesServer:
         """The certificate that it serves with, which signs itself."""
         return self._directory / "certificates" / "apiserver.crt"
 
+    @property
+    def audit_log(self) -> Path:
+        """Every request of the operator, a JSON line each, where it is audited."""
+        return self._directory / "audit.log"
+
     def start(self) -> None:
         """Starts etcd and the API server and waits until it is ready."""
         (self._directory / "tokens.csv").write_text(USERS)
+        (self._directory / "audit.yaml").write_text(AUDIT)
         self._start_key()
         self._run("etcd", *self._etcd_arguments())
         self._run("kube-apiserver", *self._apiserver_arguments())
@@ -109,6 +123,19 @@ class KubernetesServer:
             "crd/eventpipelines.eventpipeline.dev",
         )  # fmt: skip
 
+    def start_controllers(self, *names: str, calls_per_second: int = 500) -> None:
+        """Controllers of the real kube-controller-manager, for example of Deployments."""
+        self._run(
+            "kube-controller-manager",
+            f"--kubeconfig={self.write_kubeconfig(self._directory / 'kubeconfig-controllers')}",
+            f"--controllers={','.join(names)}",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={free_port()}",
+            f"--kube-api-qps={calls_per_second}",
+            f"--kube-api-burst={calls_per_second}",
+        )
+
     def _start_key(self) -> None:
         key = self._directory / "service-accounts.pem"
         subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
@@ -140,7 +167,14 @@ class KubernetesServer:
             f"--service-account-signing-key-file={key}",
             "--disable-admission-plugins=ServiceAccount",
             "--watch-cache=true",
+            *self._audit_arguments(),
         ]
+
+    def _audit_arguments(self) -> list[str]:
+        if not self._audited:
+            return []
+        policy = self._directory / "audit.yaml"
+        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"]
 
     def _run(self, program: str, *arguments: str) -> None:
         with (self._directory / f"{program}.log").open("ab") as log:

@@ -61,14 +61,23 @@ class OperatorProcess:
         self._process = None
 
     @property
+    def pid(self) -> int | None:
+        """Its process, None while it is stopped."""
+        return self._process.pid if self._process else None
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus would ask."""
+        return f"http://127.0.0.1:{self._port}/metrics"
+
+    @property
     def log(self) -> str:
         """Everything that it said."""
         return self._log.read_text()
 
     def metric(self, name: str, **labels: str) -> float | None:
         """The sum of a metric's samples with these labels; None when there is none."""
-        url = f"http://127.0.0.1:{self._port}/metrics"
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(self.metrics_url, timeout=2) as answer:  # noqa: S310 - ours
             lines = answer.read().decode().splitlines()
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         found = [

@@ -60,6 +60,10 @@ class VaultServer:
             stop_process(self._process)
             self._process = None
 
+    def audit(self, log: Path) -> None:
+        """Writes every request to a file, a JSON line each."""
+        self.client.sys.enable_audit_device("file", options={"file_path": str(log)})
+
     def trust(self, kubernetes: KubernetesServer) -> None:
         """Enables auth/kubernetes against a cluster."""
         client = self.client

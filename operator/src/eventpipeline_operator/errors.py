@@ -22,5 +22,9 @@ class Retryable(ReconcileError):
     """Expected to pass by itself; tried again with growing pauses."""
 
 
+class Unanswered(Retryable):
+    """Asked for, and nobody said whether it was done."""
+
+
 class Waiting(ReconcileError):
     """Nothing is wrong yet: an earlier part is not finished."""

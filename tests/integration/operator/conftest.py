@@ -3,15 +3,21 @@
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from eventpipeline_operator.adapters.kube.client import KubeClient
+from servers.kafka import KafkaServer
 from servers.kubernetes import TOKEN, KubernetesServer
+from servers.kubernetes_cluster import Cluster, build_shop
 from servers.kubernetes_operator import OperatorProcess
 from servers.local import find_artifact
 from servers.vault import VaultServer
+from servers.waiting import wait_for
+
+Json = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +78,33 @@ def operator(
     process.wait_until_leading()
     yield process
     process.stop()
+
+
+@pytest.fixture
+def cluster(kubernetes: KubernetesServer, namespace: str) -> Cluster:
+    return Cluster(kubernetes, namespace)
+
+
+@pytest.fixture
+def shop(
+    cluster: Cluster, kafka: KafkaServer, vault: VaultServer, operator: OperatorProcess
+) -> Json:
+    """The object, applied."""
+    assert operator
+    namespace = cluster.namespace
+    cluster.run("create", "serviceaccount", "shop-vault")
+    vault.write(namespace, USER="ada", PASSWORD="p@ss/word")
+    vault.allow(namespace, namespace, "shop-vault", namespace)
+    manifest = build_shop(namespace, kafka, vault)
+    cluster.apply(manifest)
+    return manifest
+
+
+@pytest.fixture
+def ready_shop(shop: Json, cluster: Cluster) -> Json:
+    cluster.wait_for_condition("WorkloadsReady", "False", "MigrationRunning")
+    cluster.finish_jobs()
+    wait_for("the Deployments", lambda: len(cluster.names("deployments")) == 3)
+    cluster.finish_rollouts()
+    cluster.wait_for_condition("Ready", "True", "Succeeded")
+    return shop

@@ -13,6 +13,7 @@ from eventpipeline_operator.api.observed import (
     WorkloadState,
 )
 from eventpipeline_operator.api.offsets import GroupOffsets
+from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import EventPipeline, KafkaAccess, Key, Vault
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
@@ -23,7 +24,7 @@ from eventpipeline_operator.desired.records import (
     WorkloadRecord,
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
-from eventpipeline_operator.errors import ReconcileError
+from eventpipeline_operator.errors import ReconcileError, Unanswered
 from eventpipeline_operator.policies.leases import Term
 from eventpipeline_operator.reconcile.ports import Issued, KvValue, Ports, Record, Session
 
@@ -36,6 +37,7 @@ class FakeKafka:
     refusals: dict[str, str] = field(default_factory=dict)
     failure: ReconcileError | None = None
     calls: list[str] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
 
     async def describe(
         self, access: KafkaAccess, names: Collection[str], configured: Collection[str]
@@ -50,6 +52,7 @@ class FakeKafka:
         assert access.servers
         for topic in topics:
             if topic.name not in self.refusals:
+                self.created.append(topic.name)
                 self.topics[topic.name] = ObservedTopic(
                     name=topic.name,
                     id=f"id-{len(self.topics)}",
@@ -93,6 +96,7 @@ class FakeSafe:
 
     records: dict[str, str] = field(default_factory=dict)
     failure: ReconcileError | None = None
+    fails_after: int = 0
     writes: int = 0
 
     async def load(self, key: str) -> dict[str, Any] | None:
@@ -104,7 +108,7 @@ class FakeSafe:
 
     async def store(self, key: str, record: Mapping[str, Any] | None) -> None:
         self.writes += 1
-        if self.failure:
+        if self.failure and self.writes > self.fails_after:
             raise self.failure
         if record is None:
             self.records.pop(key, None)
@@ -127,6 +131,9 @@ class FakeVault:
     issued: dict[str, float] = field(default_factory=dict)
     revoked: list[str] = field(default_factory=list)
     renewals: int = 0
+    unanswered: bool = False
+    made_by: dict[str, str] = field(default_factory=dict)
+    abandoned: list[str] = field(default_factory=list)
 
     def clock(self) -> float:
         return self.now
@@ -141,6 +148,9 @@ class FakeVault:
             raise self.failure
         lease = f"{path}/{len(self.issued) + 1}"
         self.issued[lease] = self.now
+        self.made_by[lease] = self.session
+        if self.unanswered:
+            raise Unanswered(Reason.VAULT_UNAVAILABLE, "timed out")
         values = {"username": f"u{len(self.issued)}", "password": "p@ss"}
         return Issued(values, lease, Term(self.now, 100, 100, renewable=True), self.session)
 
@@ -159,6 +169,20 @@ class FakeVault:
         if self.failure:
             raise self.failure
         self.revoked.append(lease)
+
+    async def abandon_session(self, namespace: str, vault: Vault, session: str) -> None:
+        assert (namespace, vault.role) == ("team", "shop")
+        if session == self.session:
+            self.abandoned.append(session)
+            self.session = f"after {session}"
+
+    async def abandoned_sessions(self) -> Collection[str]:
+        return list(self.abandoned)
+
+    async def end_session(self, session: str) -> None:
+        self.abandoned.remove(session)
+        ended = [lease for lease, maker in self.made_by.items() if maker == session]
+        self.revoked += [lease for lease in ended if lease not in self.revoked]
 
     async def read_kv(
         self, namespace: str, vault: Vault, mount: str, path: str, version: int | None

@@ -143,9 +143,45 @@ async def test_what_cannot_be_remembered_is_given_back(
     world: World, reconciler: Reconciler
 ) -> None:
     world.safe.failure = Retryable(Reason.KUBERNETES_UNAVAILABLE, "away")
+    world.safe.fails_after = 1  # that it is asked for can still be noted
     await reconciler.reconcile(leased(), Wake.CHANGE)
     assert world.vault.revoked == [FIRST]
     assert not delivered(world)
+
+
+async def test_nothing_is_asked_for_that_could_not_be_noted(
+    world: World, reconciler: Reconciler
+) -> None:
+    world.safe.failure = Retryable(Reason.KUBERNETES_UNAVAILABLE, "away")
+    await reconciler.reconcile(leased(), Wake.CHANGE)
+    assert not world.vault.issued
+
+
+async def test_a_refusal_leaves_nothing_to_clear_up(world: World, reconciler: Reconciler) -> None:
+    world.vault.failure = AWAY
+    await reconciler.reconcile(leased(), Wake.CHANGE)
+    assert not world.safe.records
+    world.vault.failure = None
+    await settle(reconciler, leased())
+    assert (world.vault.session, world.vault.revoked) == ("first", [])
+
+
+async def test_what_may_have_been_made_unseen_ends_with_its_session(
+    world: World, reconciler: Reconciler
+) -> None:
+    world.vault.unanswered = True
+    await reconciler.reconcile(leased(), Wake.CHANGE)
+    assert list(world.vault.issued) == [FIRST]
+    assert not delivered(world)
+    world.vault.unanswered = False
+    await settle(reconciler, leased())
+
+    async def exists(key: Key, uid: str) -> bool:
+        return bool(key and uid)
+
+    await reconciler.sweep(exists)
+    assert list(world.vault.issued) == [FIRST, SECOND]
+    assert (world.vault.abandoned, world.vault.revoked) == ([], [FIRST])
 
 
 @pytest.mark.parametrize("there", [True, False])

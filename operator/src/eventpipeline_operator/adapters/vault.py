@@ -1,7 +1,7 @@
 """The VaultPort on hvac: kv secrets, and credentials with leases, as the pipeline's own account."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -116,6 +116,18 @@ class VaultAdapter:
             ) from error
         except refused.VaultError:
             return
+
+    async def abandon_session(self, namespace: str, vault: Vault, session: str) -> None:
+        """Use a session no longer: the next one to hold is another."""
+        await self._sessions.abandon(namespace, vault, session)
+
+    async def abandoned_sessions(self) -> Collection[str]:
+        """Sessions that are used no longer and have not ended."""
+        return await self._sessions.abandoned()
+
+    async def end_session(self, session: str) -> None:
+        """End an abandoned session now, and with it every lease that it has made."""
+        await self._sessions.end(session)
 
     async def _as_pipeline(
         self,

@@ -10,11 +10,12 @@ from typing import TypeVar
 import hvac
 import requests
 from hvac import exceptions as refused
+from urllib3.exceptions import NewConnectionError
 
 from eventpipeline_operator.adapters.metrics import VAULT_CALLS
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import Vault
-from eventpipeline_operator.errors import Retryable
+from eventpipeline_operator.errors import Retryable, Unanswered
 
 T = TypeVar("T")
 CaSource = Callable[[str, str], Awaitable[str]]
@@ -72,13 +73,21 @@ class VaultCalls:
             raise
         except requests.RequestException as error:
             VAULT_CALLS.labels(call=name, outcome="unreachable").inc()
-            raise Retryable(
+            raise (Retryable if _never_sent(error) else Unanswered)(
                 Reason.VAULT_UNAVAILABLE,
                 f"Vault at {vault.address} does not answer ({type(error).__name__}): check "
                 "spec.vault.address and that Vault runs",
             ) from error
         VAULT_CALLS.labels(call=name, outcome="ok").inc()
         return answer
+
+
+def _never_sent(error: requests.RequestException) -> bool:
+    """Nothing listens there: the call has not begun."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), NewConnectionError)
 
 
 def words_of(error: refused.VaultError) -> str:

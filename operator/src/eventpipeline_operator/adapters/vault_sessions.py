@@ -1,7 +1,8 @@
 """Logins to Vault: made once for all who ask, renewed, and kept over restarts.
 
 Vault revokes leases with the token that made them, so a token is used as long as it lives, also
-by the next operator; nothing revokes itself at shutdown.
+by the next operator; nothing revokes itself at shutdown. An abandoned session is the other side of
+that: ending it ends leases that nobody knows of (reconcile/leases.py).
 """
 
 import asyncio
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 TokenSource = Callable[[str, str, tuple[str, ...]], Awaitable[str]]
 
 PREFIX = "session."
+ABANDONED = "abandoned."
 LEAST_LIFE = 5.0
 DEFAULT_LIFE = 3600.0
 
@@ -105,9 +107,43 @@ class VaultSessions:
             current = slot.open
         return await attempt(current)
 
+    async def abandon(self, namespace: str, vault: Vault, session: str) -> None:
+        """Let the next hold log in anew; the token is kept until the session is ended."""
+        key = _key(namespace, vault)
+        slot = self._slots.setdefault(key, _Slot())
+        async with slot.lock:
+            if not slot.loaded:
+                slot.open, slot.loaded = await self._stored(key, namespace, vault), True
+            if slot.open is None or slot.open.session.id != session:
+                return
+            owner = {"namespace": namespace, "vault": asdict(vault)}
+            await self._safe.store(ABANDONED + session, {**_record(slot.open), **owner})
+            await self._safe.store(key, None)
+            slot.open = None
+            log.info("session abandoned", role=vault.role)
+
+    async def abandoned(self) -> list[str]:
+        """Ids of all sessions that were abandoned and not ended."""
+        return [key.removeprefix(ABANDONED) for key in await self._safe.keys(ABANDONED)]
+
+    async def end(self, session: str) -> None:
+        """Revoke an abandoned session's token, and with it all its leases."""
+        record = await self._safe.load(ABANDONED + session)
+        if record is None:
+            return
+        audiences = tuple(record["vault"]["audiences"])
+        vault = Vault(**{**record["vault"], "audiences": audiences})
+        client = await self._calls.client(record["namespace"], vault)
+        client.token = record["token"]
+        try:
+            await self._calls.run("revoke-self", vault, client.auth.token.revoke_self)
+        except refused.VaultError as error:  # it has ended by itself
+            log.info("session had ended", error=type(error).__name__)
+        await self._safe.store(ABANDONED + session, None)
+
     async def forget_ended(self) -> None:
         """Remove stored sessions whose end has passed."""
-        for key in await self._safe.keys(PREFIX):
+        for key in [*await self._safe.keys(PREFIX), *await self._safe.keys(ABANDONED)]:
             record = await self._safe.load(key)
             if record and Term(**record["term"]).ends_at <= self._clock():
                 await self._safe.store(key, None)
@@ -182,12 +218,12 @@ class VaultSessions:
         return OpenSession(Session(record["id"], Term(**record["term"])), client)
 
     async def _store(self, key: str, held: OpenSession) -> None:
-        record = {
-            "id": held.session.id,
-            "token": held.client.token,
-            "term": asdict(held.session.term),
-        }
-        await self._safe.store(key, record)
+        await self._safe.store(key, _record(held))
+
+
+def _record(held: OpenSession) -> dict[str, Any]:
+    term = asdict(held.session.term)
+    return {"id": held.session.id, "token": held.client.token, "term": term}
 
 
 def _key(namespace: str, vault: Vault) -> str:

@@ -20,6 +20,14 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Pending:
+    """Credentials asked for under a session: until they are noted, nobody knows their lease."""
+
+    vault: Vault
+    session: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """The credentials of one entry: those in use, and the leases of those that are leaving."""
 
@@ -27,6 +35,7 @@ class Entry:
     current: Lease | None = None
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     retired: tuple[Lease, ...] = ()
+    pending: Pending | None = None
 
     @property
     def leases(self) -> tuple[Lease, ...]:
@@ -50,6 +59,17 @@ class Book:
         for entry in self.entries.values():
             yield from entry.leases
 
+    def pending(self) -> Iterator[Pending]:
+        """Everything that was asked for and not noted."""
+        for entry in self.entries.values():
+            if entry.pending:
+                yield entry.pending
+
+    def sessions(self) -> set[str]:
+        """Sessions that must not end yet."""
+        of_pending = {pending.session for pending in self.pending()}
+        return of_pending | {lease.session for lease in self.leases()}
+
 
 def pack(book: Book) -> dict[str, Any] | None:
     """The stored form; None when there is nothing to remember."""
@@ -71,9 +91,17 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         current=_lease(raw["current"]) if raw["current"] else None,
         values=raw["values"],
         retired=tuple(_lease(lease) for lease in raw["retired"]),
+        pending=_pending(raw.get("pending")),
     )
 
 
 def _lease(raw: Mapping[str, Any]) -> Lease:
-    vault = Vault(**{**raw["vault"], "audiences": tuple(raw["vault"]["audiences"])})
-    return Lease(raw["id"], raw["path"], vault, raw["session"], Term(**raw["term"]))
+    return Lease(raw["id"], raw["path"], _vault(raw["vault"]), raw["session"], Term(**raw["term"]))
+
+
+def _pending(raw: Mapping[str, Any] | None) -> Pending | None:
+    return Pending(_vault(raw["vault"]), raw["session"]) if raw else None
+
+
+def _vault(raw: Mapping[str, Any]) -> Vault:
+    return Vault(**{**raw, "audiences": tuple(raw["audiences"])})

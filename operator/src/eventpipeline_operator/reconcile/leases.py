@@ -3,6 +3,10 @@
 Every pass keeps leases alive first, whatever else it may do; the secrets step reads (and replaces
 what is due); after the workloads step leases are released whose credentials no pod uses any more.
 All of it is kept in the Safe, so that a restart goes on where it was. policies/leases.py decides.
+
+Before credentials are asked for, that is noted; when the answer was not (the operator was killed,
+the line broke), a lease may live that nobody knows. Its session is abandoned then: what is known of
+it is replaced with the usual overlap, and after the last of it the session is ended, in Vault too.
 """
 
 import asyncio
@@ -13,9 +17,9 @@ import structlog
 
 from eventpipeline_operator.api.types import Dynamic, EventPipeline, Key, Vault
 from eventpipeline_operator.desired.records import SecretReference
-from eventpipeline_operator.errors import ReconcileError, Retryable
+from eventpipeline_operator.errors import ReconcileError, Retryable, Unanswered
 from eventpipeline_operator.policies.leases import Step, evaluate_lease, evaluate_term
-from eventpipeline_operator.reconcile.leasebook import Book, Entry, Lease, pack, unpack
+from eventpipeline_operator.reconcile.leasebook import Book, Entry, Lease, Pending, pack, unpack
 from eventpipeline_operator.reconcile.ports import KvValue, Runtime, Safe, VaultPort
 
 log = structlog.get_logger()
@@ -63,7 +67,8 @@ class Leases:
         entry = book.entries.get(name, Entry())
         session = await self._vault.hold_session(pipeline.key.namespace, vault)
         current = entry.current
-        if current and current.path == path and _same_server(current.vault, vault):
+        usable = current and current.path == path and _same_server(current.vault, vault)
+        if current and usable and not entry.pending:
             same = current.session == session.id
             step = evaluate_lease(current.term, self._clock(), of_this_session=same)
             failure = self._failures.get(pipeline.uid, {}).get(name)
@@ -89,6 +94,8 @@ class Leases:
                 # While the values before the newest are still delivered, theirs must live.
                 newest = reference is not None and reference.version == str(entry.serial)
                 rolled_out = rolled_out and newest
+            if name not in wanted:
+                leaving = await self._settled(book.key, leaving)
             if leaving.retired and rolled_out:
                 leaving = replace(leaving, retired=await self._revoked(book.key, leaving.retired))
             entries[name] = leaving
@@ -113,6 +120,23 @@ class Leases:
 
     async def sweep(self, exists: Exists) -> None:
         """Revoke the leases of objects that are gone, also of those gone while nobody looked."""
+        await self._sweep_books(exists)
+        abandoned = await self._vault.abandoned_sessions()
+        used = await self._used_sessions() if abandoned else set()
+        for session in set(abandoned) - used:
+            try:
+                await self._vault.end_session(session)
+            except ReconcileError as error:
+                log.info("session not ended yet", reason=error.reason)
+
+    async def _used_sessions(self) -> set[str]:
+        used: set[str] = set()
+        for stored in await self._safe.keys(PREFIX):
+            record = await self._safe.load(stored)
+            used |= unpack(record).sessions() if record else set()
+        return used
+
+    async def _sweep_books(self, exists: Exists) -> None:
         for stored in await self._safe.keys(PREFIX):
             uid = stored.removeprefix(PREFIX)
             record = None if uid in self._books else await self._safe.load(stored)
@@ -122,6 +146,8 @@ class Leases:
             if await exists(book.key, uid) or uid in self._books:
                 continue
             left = await self._revoked(book.key, tuple(book.leases()))
+            for entry in book.entries.values():
+                await self._settled(book.key, entry)
             entries = {"": Entry(retired=left)} if left else {}
             await self._safe.store(stored, pack(Book(book.key, entries)))
 
@@ -148,19 +174,41 @@ class Leases:
     async def _replace(
         self, pipeline: EventPipeline, vault: Vault, name: str, path: str
     ) -> KvValue:
-        issued = await self._vault.issue(pipeline.key.namespace, vault, path)
+        namespace = pipeline.key.namespace
+        before = await self._settled(pipeline.key, self._books[pipeline.uid].entries.get(name))
+        session = await self._vault.hold_session(namespace, vault)
+        pending = replace(before, pending=Pending(vault, session.id))
+        await self._note(pipeline.uid, name, pending)
+        try:
+            issued = await self._vault.issue(namespace, vault, path)
+        except Unanswered:
+            raise
+        except ReconcileError:
+            await self._note(pipeline.uid, name, before)
+            raise
         lease = Lease(issued.lease, path, vault, issued.session, issued.term)
-        async with self._locks.setdefault(pipeline.uid, asyncio.Lock()):
-            book = self._books[pipeline.uid]
-            entry = book.entries.get(name, Entry()).succeeded_by(lease, issued.values)
-            written = replace(book, entries={**book.entries, name: entry})
-            try:
-                await self._write(pipeline.uid, written)
-            except ReconcileError:  # what cannot be remembered must not be used
-                await self._revoked(pipeline.key, (lease,))
-                raise
+        entry = before.succeeded_by(lease, issued.values)
+        try:
+            await self._note(pipeline.uid, name, entry)
+        except ReconcileError:  # what cannot be remembered must not be used
+            await self._revoked(pipeline.key, (lease,))
+            raise
         log.info("credentials issued", entry=name, serial=entry.serial)
         return KvValue(entry.values, str(entry.serial))
+
+    async def _note(self, uid: str, name: str, entry: Entry) -> None:
+        async with self._locks.setdefault(uid, asyncio.Lock()):
+            book = self._books[uid]
+            entries = _not_empty({**book.entries, name: entry})
+            await self._write(uid, replace(book, entries=entries))
+
+    async def _settled(self, key: Key, entry: Entry | None) -> Entry:
+        """The entry without anything pending: who asked is dead, or was not answered."""
+        if entry is None or entry.pending is None:
+            return entry or Entry()
+        pending = entry.pending
+        await self._vault.abandon_session(key.namespace, pending.vault, pending.session)
+        return replace(entry, pending=None)
 
     async def _revoked(self, key: Key, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
         """Revoke; what could not be, but may be later, is returned."""
@@ -201,4 +249,4 @@ def _same_server(one: Vault, other: Vault) -> bool:
 
 
 def _not_empty(entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    return {name: entry for name, entry in entries.items() if entry.leases}
+    return {name: entry for name, entry in entries.items() if entry.leases or entry.pending}

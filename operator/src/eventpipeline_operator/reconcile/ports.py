@@ -107,7 +107,7 @@ class VaultPort(Protocol):
         ...
 
     async def issue(self, namespace: str, vault: Vault, path: str) -> Issued:
-        """Have credentials made."""
+        """Have credentials made; Unanswered when they may have been."""
         ...
 
     async def renew(self, namespace: str, vault: Vault, lease: str, term: Term) -> Term | None:
@@ -116,6 +116,18 @@ class VaultPort(Protocol):
 
     async def revoke(self, namespace: str, vault: Vault, lease: str) -> None:
         """End a lease now; one that is gone is no failure."""
+        ...
+
+    async def abandon_session(self, namespace: str, vault: Vault, session: str) -> None:
+        """Use a session no longer: the next one to hold is another."""
+        ...
+
+    async def abandoned_sessions(self) -> Collection[str]:
+        """Sessions that are used no longer and have not ended."""
+        ...
+
+    async def end_session(self, session: str) -> None:
+        """End an abandoned session now, and with it every lease that it has made."""
         ...
 
 

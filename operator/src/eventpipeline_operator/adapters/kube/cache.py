@@ -49,6 +49,12 @@ class Cache:
             if known is None or known.essence != child.essence:
                 self._on_change(child.pipeline)
 
+    def retain(self, kind: str, namespace: str | None, listed: set[Ref], version: str) -> None:
+        """Drop what a list no longer showed; what is younger than the list stays."""
+        for ref in self.refs(kind, namespace) - listed:
+            if int(self._children[ref].version) <= int(version):
+                self.discard(ref)
+
     def discard(self, ref: Ref, uid: str | None = None) -> None:
         """The child is gone (when it is still the one with this uid)."""
         known = self._children.get(ref)

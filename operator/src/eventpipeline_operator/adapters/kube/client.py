@@ -4,6 +4,7 @@ Works on dictionaries rather than on the client's models, which cost more memory
 the operator's whole work.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+BUSY_TRIES, BUSY_SECONDS = 4, 5.0
 NOT_FOUND, CONFLICT, GONE, TOO_MANY, FORBIDDEN = 404, 409, 410, 429, 403
 
 
@@ -118,11 +120,18 @@ class KubeClient:
         body: object = None,
         content_type: str = "application/json",
     ) -> Json:
-        response = await self._send(method, path, query or [], body, content_type, REQUEST_TIMEOUT)
-        try:
-            data = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(503, "Unreachable", repr(error)) from error
+        for left in reversed(range(BUSY_TRIES)):
+            response = await self._send(
+                method, path, query or [], body, content_type, REQUEST_TIMEOUT
+            )
+            try:
+                data = await response.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise ApiError(503, "Unreachable", repr(error)) from error
+            pause = _pause_asked_for(response)
+            if pause is None or not left:
+                break
+            await asyncio.sleep(pause)
         if response.status >= 300:
             raise _failure(response.status, data)
         answer: Json = json.loads(data)
@@ -154,6 +163,14 @@ class KubeClient:
             raise ApiError(503, "Unreachable", repr(error)) from error
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+def _pause_asked_for(response: aiohttp.ClientResponse) -> float | None:
+    """A server with too much to do has not begun with the request, and says when to repeat it."""
+    said = response.headers.get("Retry-After", "")
+    if response.status != TOO_MANY or not said.isdigit():
+        return None
+    return min(float(said), BUSY_SECONDS)
 
 
 def _failure(status: int, data: bytes) -> ApiError:

@@ -76,12 +76,11 @@ class Watcher:
             if not token:
                 break
             query = [("labelSelector", SELECTOR), ("limit", PAGE), ("continue", token)]
-        for ref in self._cache.refs(kind.name, scope) - seen:
-            self._cache.discard(ref)
+        version: str = page["metadata"]["resourceVersion"]
+        self._cache.retain(kind.name, scope, seen, version)
         self._pending.discard((kind.name, scope))
         if not self._pending:
             self.synced.set()
-        version: str = page["metadata"]["resourceVersion"]
         return version
 
     async def _watch(self, kind: Kind, scope: str | None, version: str) -> str:

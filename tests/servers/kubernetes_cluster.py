@@ -1,0 +1,135 @@
+"""What a test sees and does of one namespace of a real API server, and a pipeline to try there.
+
+No kubelet runs: where a rollout has to finish, the test plays the controllers by writing statuses.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from servers.kafka import KafkaServer
+from servers.kubernetes import KubernetesServer
+from servers.vault import VaultServer
+from servers.waiting import wait_for
+
+Json = dict[str, Any]
+
+
+class Cluster:
+    """kubectl in one namespace."""
+
+    def __init__(self, server: KubernetesServer, namespace: str) -> None:
+        self._server = server
+        self.namespace = namespace
+
+    def run(self, *arguments: str, stdin: Sequence[object] = ()) -> str:
+        done = self._server.kubectl("-n", self.namespace, *arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def apply(self, manifest: Json) -> None:
+        self.run("apply", "-f", "-", stdin=[manifest])
+
+    def get(self, kind: str, name: str) -> Json:
+        found = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
+        loaded: Json = json.loads(found) if found.strip() else {}
+        return loaded
+
+    def names(self, kind: str) -> set[str]:
+        return {line.split("/", 1)[1] for line in self.run("get", kind, "-o", "name").split()}
+
+    def versions(self) -> dict[str, str]:
+        """Resource versions of everything that the operator may write here."""
+        kinds = (
+            "eventpipelines,deployments,services,ingresses,jobs,secrets,configmaps,"
+            "serviceaccounts,poddisruptionbudgets,events"
+        )
+        items = json.loads(self.run("get", kinds, "-o", "json"))["items"]
+        return {
+            f"{i['kind']}/{i['metadata']['name']}": i["metadata"]["resourceVersion"] for i in items
+        }
+
+    def condition(self, kind: str) -> Json:
+        status = self.get("eventpipeline", "shop").get("status", {})
+        return next((c for c in status.get("conditions", []) if c["type"] == kind), {})
+
+    def wait_for_condition(self, kind: str, status: str, reason: str) -> Json:
+        def reached() -> Json | None:
+            found = self.condition(kind)
+            wanted = (status, reason)
+            return found if (found.get("status"), found.get("reason")) == wanted else None
+
+        found = wait_for(f"{kind}={status} {reason}", reached, seconds=30)
+        assert found
+        return found
+
+    def finish_jobs(self) -> None:
+        """What the Job controller does when the pod has succeeded."""
+        moment = "2026-01-01T00:00:00Z"
+        status = {
+            "startTime": moment,
+            "completionTime": moment,
+            "succeeded": 1,
+            "uncountedTerminatedPods": {},
+            "conditions": [
+                {"type": kind, "status": "True", "lastTransitionTime": moment}
+                for kind in ("SuccessCriteriaMet", "Complete")
+            ],
+        }
+        for name in self.names("jobs"):
+            if not self.get("job", name).get("status", {}).get("succeeded"):
+                self._patch_status("job", name, status)
+
+    def finish_rollouts(self) -> None:
+        """What the Deployment controller does when all pods are available."""
+        for name in self.names("deployments"):
+            live = self.get("deployment", name)
+            replicas = live["spec"]["replicas"]
+            counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+            status = {
+                "observedGeneration": live["metadata"]["generation"],
+                **dict.fromkeys(counts, replicas),
+            }
+            self._patch_status("deployment", name, status)
+
+    def _patch_status(self, kind: str, name: str, status: Json) -> None:
+        patch = json.dumps({"status": status})
+        self.run("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def build_shop(namespace: str, kafka: KafkaServer, vault: VaultServer) -> Json:
+    """A pipeline with every part: topics, a secret, a migration, workers, an Ingress."""
+    return {
+        "apiVersion": "eventpipeline.dev/v1alpha1",
+        "kind": "EventPipeline",
+        "metadata": {"name": "shop", "namespace": namespace},
+        "spec": {
+            "kafka": {"bootstrapServers": kafka.bootstrap_servers},
+            "vault": {
+                "address": vault.address,
+                "auth": {"kubernetes": {"role": namespace, "serviceAccount": "shop-vault"}},
+            },
+            "ingress": {"host": "shop.localhost"},
+            "topics": [{"name": "orders", "partitions": 2, "config": {"retention.ms": -1}}],
+            "secrets": [
+                {
+                    "name": "db",
+                    "vault": {"kv": {"path": namespace}},
+                    "env": {"DATABASE_URL": "postgresql://{USER}:{PASSWORD|urlencode}@db/orders"},
+                }
+            ],
+            "services": [
+                {
+                    "name": "order",
+                    "image": "order:1",
+                    "port": 8080,
+                    "path": "/api",
+                    "replicas": 2,
+                    "secrets": ["db"],
+                    "migrate": {"args": ["migrate"]},
+                    "workers": [{"name": "consumer", "args": ["consume"], "consumes": ["orders"]}],
+                },
+                {"name": "page", "image": "page:1", "port": 80},
+            ],
+        },
+    }
