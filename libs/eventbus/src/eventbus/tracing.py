@@ -5,11 +5,10 @@ The decision to sample is made once, where a trace begins; for the rest no span 
 the text is passed on, so that tracing costs nothing where it is not wanted.
 """
 
-import os
 import random
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from eventbus.settings import ServiceSettings
@@ -19,9 +18,13 @@ if TYPE_CHECKING:
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
+_ODD = "13579bdf"
+
 
 def _unsampled_root() -> str:
-    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
+    # As OpenTelemetry makes its ids; the kernel's randomness would cost a change of thread.
+    trace, span = random.getrandbits(128) or 1, random.getrandbits(64) or 1
+    return f"00-{trace:032x}-{span:016x}-00"
 
 
 class Tracing:
@@ -32,25 +35,28 @@ class Tracing:
         self._tracer = provider.get_tracer("eventbus") if provider else None
         self._ratio = ratio
 
-    @contextmanager
     def span(
         self, name: str, kind: str, parent: str | None, **attributes: str
-    ) -> Iterator[str | None]:
+    ) -> AbstractContextManager[str | None]:
         """Run a block as a span; yields the context that work caused by it should carry."""
         match = _TRACEPARENT.fullmatch(parent) if parent else None
         if self._tracer is None:
-            yield parent if match else None
-            return
+            return nullcontext(parent if match else None)
         if match is None:
             sampled = kind == "server" and random.random() < self._ratio  # noqa: S311
         else:
-            sampled = bool(int(match[3], 16) & 1)
+            sampled = match[3][1] in _ODD  # the sampled flag is the lowest bit
         if not sampled:
-            yield parent if match else _unsampled_root()
-            return
+            return nullcontext(parent if match else _unsampled_root())
+        return self._recorded(name, kind, match, attributes)
+
+    @contextmanager
+    def _recorded(
+        self, name: str, kind: str, parent: re.Match[str] | None, attributes: dict[str, str]
+    ) -> Iterator[str]:
         from opentelemetry.trace import use_span  # noqa: PLC0415  # only where spans are made
 
-        span = self._start(name, kind, match, attributes)
+        span = self._start(name, kind, parent, attributes)
         with use_span(span, end_on_exit=True):
             yield _format(span)
 

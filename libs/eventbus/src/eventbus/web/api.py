@@ -15,8 +15,8 @@ import psycopg2
 import pydantic
 import structlog
 from flask import Flask, Response, request
+from flask.sessions import NullSession, SessionInterface
 from prometheus_client import Counter, Histogram
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from eventbus.envelope import timestamp
@@ -67,10 +67,24 @@ View = Callable[..., Answer]
 
 
 class _Rendered(Response):
-    """An answer whose headers are final: nothing is to be recomputed per request."""
+    """An answer that is final: one body of known length, headers that nothing recomputes."""
 
-    def get_wsgi_headers(self, _environ: Any) -> Headers:
-        return self.headers
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        start_response(self.status, self.headers.to_wsgi_list())
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else self.response
+
+
+class _NoSession(SessionInterface):
+    """Clients are known by what they send, never by a cookie: the session is always the same."""
+
+    def __init__(self) -> None:
+        self._none = NullSession()
+
+    def open_session(self, _app: Flask, _request: Any) -> NullSession:
+        return self._none
+
+    def save_session(self, _app: Flask, _session: Any, _response: Response) -> None:
+        """Nothing is kept."""
 
 
 class Api:
@@ -79,6 +93,7 @@ class Api:
     def __init__(self, title: str, prefix: str, tracing: Tracing) -> None:
         self.flask = Flask(title, static_folder=None)
         self.flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+        self.flask.session_interface = _NoSession()
         self.operations: list[Operation] = []
         self._title = title
         self._prefix = prefix
@@ -152,8 +167,12 @@ def _render(answer: Answer) -> Response:
     body["timestamp"] = timestamp(datetime.now(UTC))
     body["status"] = answer.status
     content = orjson.dumps(body)
-    headers = {**answer.headers, "Content-Length": str(len(content))}
-    return _Rendered(content, answer.status, headers=headers, content_type="application/json")
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(content))),
+        *answer.headers.items(),
+    ]
+    return _Rendered([content], answer.status, headers)
 
 
 def _fault(error: Exception) -> Response:

@@ -6,7 +6,6 @@ each connection after its answer, and stops when the load balancer has had time 
 """
 
 import os
-import select
 import shutil
 import tempfile
 import threading
@@ -16,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import ThreadWorker
 
 from eventbus.settings import ServiceSettings
+from eventbus.web.worker import FollowingWorker
 
 GRACE_SECONDS = 20
-LINGER_MS = 20  # with a thread for every connection
-CROWDED_LINGER_MS = 1
 
 
 @dataclass(frozen=True)
@@ -34,29 +31,8 @@ class Served:
     draining: threading.Event = field(default_factory=threading.Event)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
-    """gunicorn's threaded worker with two habits of ours."""
-
-    def handle(self, conn: Any) -> Any:
-        """Stay with a connection while its next request follows at once.
-
-        Handing a connection back to the poller after each request costs two changes of thread,
-        which is more than all the rest of a request.
-        """
-        answer = super().handle(conn)
-        while answer is True and not conn.is_http2 and self._follows(conn):
-            answer = super().handle(conn)
-        return answer
-
-    def _follows(self, conn: Any) -> bool:
-        if not self.alive or not self.tpool._work_queue.empty():  # noqa: SLF001
-            return False  # somebody else waits for a thread
-        if conn.parser.unreader.buf.getvalue():
-            return True
-        crowded = self.nr_conns > self.cfg.threads
-        poll = select.poll()
-        poll.register(conn.sock, select.POLLIN)
-        return bool(poll.poll(CROWDED_LINGER_MS if crowded else LINGER_MS))
+class Worker(FollowingWorker):
+    """Asks clients to go before it goes."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Answer on, but ask clients to go; then stop as gunicorn does."""
@@ -64,7 +40,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         if served is None or served.draining.is_set():
             return
         served.draining.set()
-        self.max_keepalived = 0  # from now on every answer says `Connection: close`
+        self.draining = True  # from now on every answer says `Connection: close`
         stop = super().handle_exit
         timer = threading.Timer(self.app.settings.drain_seconds, stop, (sig, frame))
         timer.daemon = True
