@@ -1,6 +1,8 @@
 """The mail as bytes on the wire."""
 
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.errors import MessageError
 
 import pytest
 
@@ -48,3 +50,34 @@ def test_every_attempt_sends_the_same_message_id() -> None:
     wanted = b"Message-ID: <01a20871-b133-71db-95b0-88711da2ce8f@example.com>\r\n"
     assert wanted in first
     assert wanted in second
+
+
+def test_every_attempt_sends_the_same_bytes() -> None:
+    assert build_message(Template.CONFIRMED) == build_message(Template.CONFIRMED)
+
+
+@pytest.mark.parametrize("text", ["plain", "grün ✓", "x" * 2_000, "ü" * 2_000, "a\n.\nb", ""])
+def test_text_and_subject_arrive_as_they_were_written(text: str) -> None:
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    html = f"<p>{text}</p>"
+    subject = text.replace("\n", " ") or "none"
+    mail = Mail(
+        "01", Template.MANUAL, "ada@example.com", subject, text, html, 1, created, traceparent=None
+    )
+    raw = compose(mail, "shop@example.com")
+    assert raw.isascii()
+    read = message_from_bytes(raw, policy=policy.default)
+    plain, marked = (read.get_body([kind]) for kind in ("plain", "html"))
+    assert read["Subject"] == subject
+    assert plain is not None
+    assert plain.get_content().splitlines() == text.splitlines()
+    assert marked is not None
+    assert marked.get_content().splitlines() == html.splitlines()
+
+
+def test_a_header_cannot_be_smuggled_in() -> None:
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    for subject, recipient in (("a\r\nBcc: b@example.com", "a@example.com"), ("a", "a@b\nX: y")):
+        mail = Mail("01", Template.MANUAL, recipient, subject, "", None, 1, created, None)
+        with pytest.raises(MessageError):
+            compose(mail, "shop@example.com")
