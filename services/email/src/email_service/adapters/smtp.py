@@ -112,14 +112,17 @@ def compose(mail: Mail, sender: str) -> bytes:
     message["Date"] = format_datetime(mail.created_at)
     message["From"] = sender
     message["To"] = mail.recipient
-    message["Subject"] = Header(mail.subject, "us-ascii" if mail.subject.isascii() else "utf-8")
+    subject = Header(mail.subject, "us-ascii" if mail.subject.isascii() else "utf-8")
+    message["Subject"] = subject  # type: ignore[assignment]  # documented
     return message.as_bytes()
 
 
 def _part(text: str, subtype: str) -> MIMEText:
     # RFC 5321 4.5.3.1.6: no line above 998 characters; quoting breaks long ones.
     is_plain = text.isascii() and max(map(len, text.splitlines()), default=0) <= LONGEST_LINE
-    return MIMEText(text, subtype, "us-ascii" if is_plain else _QUOTED, policy=_WIRE)
+    if is_plain:
+        return MIMEText(text, subtype, "us-ascii", policy=_WIRE)
+    return MIMEText(text, subtype, _QUOTED, policy=_WIRE)  # type: ignore[arg-type]  # documented
 
 
 def _classified(code: int, text: bytes | str) -> Exception:
