@@ -88,7 +88,8 @@ def build_environment(role: Role, site: Site, port: int) -> dict[str, str]:
         "DRAIN_SECONDS": "0",  # nobody is routed here who would have to notice
     }
     if role.worker is None:
-        return environment | {"PORT": str(port)} | _mail(role, site)
+        processes = {} if role.service == "order" else {"HTTP_PROCESSES": "1"}
+        return environment | {"PORT": str(port)} | processes | _mail(role, site)
     environment |= {
         "WORKER": role.worker,
         "METRICS_PORT": str(port),
