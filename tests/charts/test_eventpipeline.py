@@ -138,6 +138,41 @@ def test_only_the_operators_own_records_may_be_changed_in_its_namespace() -> Non
     assert changeable == [f"eventpipeline-vault-{shard:x}" for shard in range(16)]
 
 
+def test_neither_policy_nor_monitor_comes_unasked() -> None:
+    kinds = {m["kind"] for m in render_chart()}
+    assert not kinds & {"NetworkPolicy", "ServiceMonitor", "Service"}
+
+
+def test_the_network_policy_lets_in_on_the_metrics_port_alone() -> None:
+    peers = [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]
+    arguments = ("--set", "networkPolicy.install=true")
+    spec = find("NetworkPolicy", *arguments)["spec"]
+    labels = find("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert spec["policyTypes"] == ["Ingress"]
+    assert spec["ingress"] == [{"ports": [{"port": "metrics", "protocol": "TCP"}]}]
+    chosen = find(
+        "NetworkPolicy", *arguments, "--set-json", f"networkPolicy.from={json.dumps(peers)}"
+    )
+    assert chosen["spec"]["ingress"][0]["from"] == peers
+
+
+def test_a_service_monitor_finds_every_replica() -> None:
+    arguments = ("--set", "serviceMonitor.install=true", "--set", "serviceMonitor.labels.release=p")
+    monitor, service = find("ServiceMonitor", *arguments), find("Service", *arguments)
+    labels = find("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert monitor["metadata"]["labels"]["release"] == "p"
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    assert wanted <= service["metadata"]["labels"].items()
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert service["spec"]["clusterIP"] == "None"
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in {p["name"] for p in service["spec"]["ports"]}
+    assert {p["targetPort"] for p in service["spec"]["ports"]} <= {
+        p["name"] for p in container()["ports"]
+    }
+
+
 @pytest.mark.parametrize(
     "value", ["replicas=-1", "logLevel=loud", "imagee.tag=x", "resyncSeconds=1", "topicGrants=x"]
 )

@@ -84,4 +84,5 @@ def mortal_ports(world: World, life: Life) -> Ports:
     """All ports of a world, as one operator that may die has them."""
     parts = (world.kafka, world.vault, world.runtime, world.status)
     kafka, vault, runtime, status = (Mortal(part, life) for part in parts)
-    return Ports(kafka, vault, runtime, status, world.metrics, Mortal(world.safe, life))
+    safe = Mortal(world.safe, life)
+    return Ports(kafka, vault, runtime, status, world.metrics, safe, world.lags)
