@@ -77,7 +77,7 @@ class Usage:
 def observe_usage(pid: int, *, memory: bool = True) -> Usage:
     """Sums over the process tree; ended children are in their parent's CPU time."""
     count, ticks, pss = 0, 0, 0
-    for member in _tree(pid):
+    for member in descendants(pid):
         try:
             fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(int(field) for field in fields[11:15])
@@ -88,7 +88,8 @@ def observe_usage(pid: int, *, memory: bool = True) -> Usage:
     return Usage(count, ticks / _TICKS, pss)
 
 
-def _tree(pid: int) -> Iterator[int]:
+def descendants(pid: int) -> Iterator[int]:
+    """A process and everything below it."""
     yield pid
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -96,7 +97,7 @@ def _tree(pid: int) -> Iterator[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         for child in children:
-            yield from _tree(int(child))
+            yield from descendants(int(child))
 
 
 def _pss_kib(pid: int) -> int:

@@ -23,7 +23,7 @@ class Stage:
     name: str
     title: str
     figures: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    counts: dict[str, Mapping[str, float]] = field(default_factory=dict)
     samples: dict[str, list[float]] = field(default_factory=dict)
     series: dict[str, Series] = field(default_factory=dict)
 
@@ -90,7 +90,7 @@ def render_stage(stage: Stage) -> str:
     figures = "  ".join(f"{name} {value:g}" for name, value in stage.figures.items())
     lines = [stage.title, f"  {figures}"]
     for name, counts in stage.counts.items():
-        shown = ", ".join(f"{what} {count}" for what, count in sorted(counts.items())) or "none"
+        shown = ", ".join(f"{what} {count:g}" for what, count in sorted(counts.items())) or "none"
         lines.append(f"  {name}: {shown}")
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ from operatorbench.objects import (
     kv_path,
 )
 from operatorbench.results import Stage
-from operatorbench.usage import Metrics, Usage, growth, total
+from operatorbench.usage import Metrics, Usage, cpu_of_all, growth, total
 
 TEAMS = 10
 LATE = "late"
@@ -193,8 +193,11 @@ async def _take_stock(
 async def _apply(cluster: Cluster, manifests: Sequence[Json], stage: Stage) -> None:
     """Apply all, wait until they are Ready, note how long each took."""
     names = _names(manifests)
+    before = cpu_of_all()
     await cluster.apply(manifests)
     await cluster.wait_ready(names, LONGEST)
+    used = {name: round(cpu - before.get(name, 0.0), 1) for name, cpu in cpu_of_all().items()}
+    stage.counts["CPU seconds"] = used
     latencies = cluster.latencies(names)
     stage.samples.setdefault("apply_to_ready_s", []).extend(latencies)
     for percent in (50, 99):

@@ -11,6 +11,8 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from eventbench.processes import descendants
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 INTERVAL = 0.2
 
@@ -56,6 +58,17 @@ def _rss_mib(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def cpu_of_all() -> dict[str, float]:
+    """CPU seconds so far of this process and of everything that it started, by program."""
+    found: dict[str, float] = {}
+    for pid in descendants(os.getpid()):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            name = program[2] if program[1:2] == [b"-m"] else program[0].rpartition(b"/")[2]
+            found[name.decode()] = found.get(name.decode(), 0.0) + _cpu_seconds(pid)
+    return found
 
 
 async def scrape(session: aiohttp.ClientSession, url: str) -> Metrics:
