@@ -142,3 +142,19 @@ def test_the_same_observation_gives_the_same_status() -> None:
     conditions = summarise([GOOD, BAD], [])
     first = build_status(pipeline, {}, observation, conditions, "then")
     assert build_status(pipeline, first, observation, conditions, "now") == first
+
+
+def test_a_step_that_is_in_order_from_the_start_is_no_news() -> None:
+    assert changed({}, newsworthy(summarise([GOOD, BAD], []))) == [BAD]
+
+
+def test_a_step_that_recovers_is_news_while_another_keeps_the_object_from_ready() -> None:
+    away = Condition(ConditionType.TOPICS, Status.FALSE, Reason.KAFKA_UNAVAILABLE, "away")
+    previous = {"conditions": stamp([away, BAD], 1, {}, "then")}
+    assert changed(previous, newsworthy(summarise([GOOD, BAD], []))) == [GOOD]
+
+
+def test_an_object_that_becomes_ready_is_one_piece_of_news() -> None:
+    previous = {"conditions": stamp(summarise([BAD], []), 1, {}, "then")}
+    (news,) = changed(previous, newsworthy(summarise([GOOD], [])))
+    assert (news.type, news.status) == (ConditionType.READY, Status.TRUE)

@@ -86,19 +86,24 @@ def stamp(
 
 
 def changed(previous: Json, conditions: Sequence[Condition]) -> list[Condition]:
-    """Conditions whose status or reason differ from before."""
+    """Conditions whose status or reason differ from before.
+
+    A step that is in order from the start is no news: Ready will tell.
+    """
     before = {t: (c["status"], c["reason"]) for t, c in current(previous).items()}
-    return [c for c in conditions if before.get(c.type) != (c.status, c.reason)]
-
-
-def newsworthy(conditions: Sequence[Condition]) -> list[Condition]:
-    """Conditions that an event may tell of: the others repeat what a step says."""
-    repeated = (ConditionType.RECONCILING, ConditionType.STALLED)
     return [
         c
         for c in conditions
-        if c.type not in repeated and (c.type is not ConditionType.READY or c.status is Status.TRUE)
+        if before.get(c.type) != (c.status, c.reason)
+        and (c.type in before or c.type is ConditionType.READY or c.status is not Status.TRUE)
     ]
+
+
+def newsworthy(conditions: Sequence[Condition]) -> list[Condition]:
+    """Conditions that an event may tell of, none twice: Ready sums up the steps when it is true."""
+    ready = [c for c in conditions if c.type is ConditionType.READY and c.status is Status.TRUE]
+    summaries = (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED)
+    return ready or [c for c in conditions if c.type not in summaries]
 
 
 def _topics(pipeline: EventPipeline, previous: Json, observation: Observation) -> dict[str, Any]:
