@@ -113,6 +113,8 @@ async def kube_configuration() -> Configuration:
         kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
         await kube_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    # Else each request looks for the login of a proxy in ~/.netrc, in a thread.
+    configuration.client_session_kwargs = {"trust_env": False}
     return configuration
 
 
