@@ -1,5 +1,6 @@
 """The Kafka adapter against a real broker."""
 
+import asyncio
 import secrets
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 from eventpipeline_operator.adapters.kafka import KafkaAdmin
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity
+from eventpipeline_operator.adapters.metrics import KAFKA_CALLS
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import KafkaAccess
 from eventpipeline_operator.desired.records import TopicRecord
@@ -18,6 +20,11 @@ from servers.local import free_port
 @pytest.fixture
 def prefix() -> str:
     return f"team.{secrets.token_hex(4)}"
+
+
+def calls(name: str) -> float:
+    counters = [KAFKA_CALLS.labels(call=name, outcome=o) for o in ("ok", "failed")]
+    return float(sum(counter._value.get() for counter in counters))
 
 
 async def no_secrets(namespace: str, name: str) -> dict[str, str]:
@@ -101,3 +108,25 @@ async def test_a_thousand_topics_take_one_call(
     assert await admin.create(KafkaAccess(kafka.bootstrap_servers), records) == {}
     names = [record.name for record in records]
     assert len(await admin.describe(KafkaAccess(kafka.bootstrap_servers), names, [])) == 1000
+
+
+async def test_topics_of_many_pipelines_are_made_in_few_calls(
+    kafka: KafkaServer, admin: KafkaAdmin, prefix: str
+) -> None:
+    before = calls("create_topics")
+    access = KafkaAccess(kafka.bootstrap_servers)
+    records = [[TopicRecord(str(n), f"{prefix}.{p}.{n}") for n in range(2)] for p in range(20)]
+    refused = await asyncio.gather(*(admin.create(access, each) for each in records))
+    assert refused == [{}] * 20
+    assert calls("create_topics") - before <= 2
+
+
+async def test_a_topic_that_is_refused_fails_its_own_pipeline_alone(
+    kafka: KafkaServer, admin: KafkaAdmin, prefix: str
+) -> None:
+    access = KafkaAccess(kafka.bootstrap_servers)
+    good = TopicRecord("good", f"{prefix}.good")
+    bad = TopicRecord("bad", f"{prefix}.bad", config={"retention.ms": "soon"})
+    first, second = await asyncio.gather(admin.create(access, [good]), admin.create(access, [bad]))
+    assert first == {}
+    assert set(second) == {bad.name}

@@ -1,8 +1,8 @@
 """The Kafka port on confluent-kafka's AdminClient.
 
 One AdminClient per cluster and identity, the least recently used closed beyond a limit. Its calls
-return futures at once and are awaited without a thread; descriptions asked for at the same moment
-by several pipelines become one call.
+return futures at once and are awaited without a thread; what several pipelines ask for at the same
+moment becomes one call (batching.py), and a topic that fails fails only those who asked for it.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -41,7 +42,8 @@ log = structlog.get_logger()
 
 READ_SECONDS = 8.0
 WRITE_SECONDS = 30.0
-VISIBLE_SECONDS = 5.0
+VISIBLE_SECONDS, VISIBLE_FIRST = 5.0, 0.05
+CONFIGS_A_CALL = 200  # an answer lists every key of every topic: 1,000 at once cost 30 MB
 CLUSTERS = 32
 
 AWAY = frozenset({
@@ -59,10 +61,11 @@ EXPECTED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_ALREADY
 
 Answer = Any | KafkaError
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 class Cluster:
-    """One cluster's client with its batched descriptions."""
+    """One cluster's client, its calls batched over all pipelines."""
 
     def __init__(self, servers: str, security: Settings) -> None:
         self._refusal: KafkaError | None = None
@@ -77,7 +80,10 @@ class Cluster:
             }
         )
         self.topics = Batcher(self._describe_topics)
-        self.configs = Batcher(self._describe_configs)
+        self.configs = Batcher(self._describe_configs, limit=CONFIGS_A_CALL)
+        self.creations = Batcher(self._create)
+        self.growths = Batcher(self._grow)
+        self.changes = Batcher(self._configure)
 
     def refusal(self) -> KafkaError | None:
         """Why no broker lets this client in; a call only says that it took too long."""
@@ -89,40 +95,41 @@ class Cluster:
         if error.code() in DENIED:
             self._refusal = error
 
-    async def _describe_topics(self, names: Collection[str]) -> Mapping[str, ObservedTopic]:
+    async def _describe_topics(self, names: Mapping[str, None]) -> dict[str, Answer]:
         futures = self.admin.describe_topics(
             TopicCollection(list(names)), request_timeout=READ_SECONDS
         )
-        found = {}
-        for name, answer in (await settle("describe_topics", futures)).items():
-            if isinstance(answer, KafkaError):
-                if answer.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    continue
-                raise classified(answer, name)
-            found[name] = ObservedTopic(
-                name=name,
-                id=str(answer.topic_id),
-                partitions=len(answer.partitions),
-                replication_factor=min((len(p.replicas) for p in answer.partitions), default=0),
-            )
-        return found
+        answers = await settle("describe_topics", futures)
+        return {name: _observed(name, answer) for name, answer in answers.items()}
 
-    async def _describe_configs(self, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+    async def _describe_configs(self, names: Mapping[str, None]) -> dict[str, Answer]:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         futures = self.admin.describe_configs(resources, request_timeout=READ_SECONDS)
-        by_name = {resource.name: future for resource, future in futures.items()}
-        found = {}
-        for name, answer in (await settle("describe_configs", by_name)).items():
-            if isinstance(answer, KafkaError):
-                if answer.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    continue
-                raise classified(answer, name)
-            found[name] = {
-                key: entry.value
-                for key, entry in answer.items()
-                if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
-            }
-        return found
+        answers = await settle("describe_configs", _by_name(futures))
+        return {name: _explicit(answer) for name, answer in answers.items()}
+
+    async def _create(self, records: Mapping[str, TopicRecord]) -> dict[str, Answer]:
+        wanted = [
+            NewTopic(
+                name,
+                num_partitions=record.partitions,
+                replication_factor=record.replication_factor or -1,
+                config=dict(record.config),
+            )
+            for name, record in records.items()
+        ]
+        futures = self.admin.create_topics(wanted, request_timeout=WRITE_SECONDS)
+        return await settle("create_topics", futures)
+
+    async def _grow(self, totals: Mapping[str, int]) -> dict[str, Answer]:
+        wanted = [NewPartitions(name, total) for name, total in totals.items()]
+        futures = self.admin.create_partitions(wanted, request_timeout=WRITE_SECONDS)
+        return await settle("create_partitions", futures)
+
+    async def _configure(self, changes: Mapping[str, ConfigChange]) -> dict[str, Answer]:
+        resources = [_alteration(name, change) for name, change in changes.items()]
+        futures = self.admin.incremental_alter_configs(resources, request_timeout=WRITE_SECONDS)
+        return await settle("alter_configs", _by_name(futures))
 
 
 class KafkaAdmin:
@@ -137,82 +144,74 @@ class KafkaAdmin:
     ) -> Mapping[str, ObservedTopic]:
         """Describe topics, with the explicit config of those in `configured`."""
         cluster = await self.cluster(access)
-        found = await self.reached(access, cluster, cluster.topics.get(names))
+        found = await self._read(access, cluster, cluster.topics, names)
         existing = [name for name in configured if name in found]
-        configs = await self.reached(access, cluster, cluster.configs.get(existing))
-        for name, config in configs.items():
-            topic = found[name]
-            found[name] = ObservedTopic(
-                name, topic.id, topic.partitions, topic.replication_factor, config
-            )
-        return found
+        configs = await self._read(access, cluster, cluster.configs, existing)
+        return found | {name: replace(found[name], config=c) for name, c in configs.items()}
 
     async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
-        """Create topics in one call and wait until the cluster shows them."""
+        """Create topics and wait until the cluster shows them."""
         cluster = await self.cluster(access)
-        wanted = [
-            NewTopic(
-                topic.name,
-                num_partitions=topic.partitions,
-                replication_factor=topic.replication_factor or -1,
-                config=dict(topic.config),
-            )
-            for topic in topics
-        ]
-        refused = await self._change(
-            access, cluster, "create_topics",
-            lambda: cluster.admin.create_topics(wanted, request_timeout=WRITE_SECONDS),
-            tolerated=KafkaError.TOPIC_ALREADY_EXISTS,
-        )  # fmt: skip
-        expected = {topic.name for topic in topics} - set(refused)
-        deadline = time.monotonic() + VISIBLE_SECONDS
+        wanted = {topic.name: topic for topic in topics}
+        refused = await self._change(access, cluster, cluster.creations, wanted)
+        unseen, deadline = set(wanted) - set(refused), time.monotonic() + VISIBLE_SECONDS
+        pause = VISIBLE_FIRST
         while time.monotonic() < deadline:
-            if expected <= set(await self.reached(access, cluster, cluster.topics.get(expected))):
+            unseen -= set(await self._read(access, cluster, cluster.topics, unseen))
+            if not unseen:
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
+            pause *= 2
         return refused
 
     async def grow(self, access: KafkaAccess, totals: Mapping[str, int]) -> Mapping[str, str]:
         """Add partitions."""
         cluster = await self.cluster(access)
-        wanted = [NewPartitions(name, total) for name, total in totals.items()]
-        return await self._change(
-            access, cluster, "create_partitions",
-            lambda: cluster.admin.create_partitions(wanted, request_timeout=WRITE_SECONDS),
-        )  # fmt: skip
+        return await self._change(access, cluster, cluster.growths, totals)
 
     async def configure(
         self, access: KafkaAccess, changes: Mapping[str, ConfigChange]
     ) -> Mapping[str, str]:
         """Set keys and take keys back."""
         cluster = await self.cluster(access)
-        resources = [_alteration(name, change) for name, change in changes.items()]
+        return await self._change(access, cluster, cluster.changes, changes)
 
-        def call() -> dict[str, Future[Any]]:
-            futures = cluster.admin.incremental_alter_configs(
-                resources, request_timeout=WRITE_SECONDS
-            )
-            return {resource.name: future for resource, future in futures.items()}
+    async def _read(
+        self,
+        access: KafkaAccess,
+        cluster: Cluster,
+        batcher: Batcher[None, Answer],
+        names: Iterable[str],
+    ) -> dict[str, Any]:
+        async def read() -> dict[str, Any]:
+            found = {}
+            for name, answer in (await batcher.ask(dict.fromkeys(names))).items():
+                if not isinstance(answer, KafkaError):
+                    found[name] = answer
+                elif answer.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise classified(answer, name)
+            return found
 
-        return await self._change(access, cluster, "alter_configs", call)
+        return await self.reached(access, cluster, read())
 
     async def _change(
         self,
         access: KafkaAccess,
         cluster: Cluster,
-        name: str,
-        call: Callable[[], Mapping[str, Future[Any]]],
-        tolerated: int | None = None,
+        batcher: Batcher[W, Answer],
+        wishes: Mapping[str, W],
     ) -> dict[str, str]:
-        answers = await self.reached(access, cluster, settle(name, call()))
-        refused = {}
-        for topic, answer in answers.items():
-            if not isinstance(answer, KafkaError) or answer.code() == tolerated:
-                continue
-            if answer.code() in AWAY | DENIED:
-                raise _located(classified(answer, topic), access.servers)
-            refused[topic] = answer.str()
-        return refused
+        async def change() -> dict[str, str]:
+            refused = {}
+            for name, answer in (await batcher.ask(wishes)).items():
+                if not isinstance(answer, KafkaError) or answer.code() in EXPECTED:
+                    continue
+                if answer.code() in AWAY | DENIED:
+                    raise classified(answer, name)
+                refused[name] = answer.str()
+            return refused
+
+        return await self.reached(access, cluster, change())
 
     async def cluster(self, access: KafkaAccess) -> Cluster:
         """The client of a cluster, as the identity that serves the access."""
@@ -245,6 +244,31 @@ class KafkaAdmin:
         if isinstance(failure, Stalled):
             self._security.forget()
         raise _located(failure, access.servers)
+
+
+def _observed(name: str, answer: Answer) -> ObservedTopic | KafkaError:
+    if isinstance(answer, KafkaError):
+        return answer
+    return ObservedTopic(
+        name=name,
+        id=str(answer.topic_id),
+        partitions=len(answer.partitions),
+        replication_factor=min((len(p.replicas) for p in answer.partitions), default=0),
+    )
+
+
+def _explicit(answer: Answer) -> dict[str, str] | KafkaError:
+    if isinstance(answer, KafkaError):
+        return answer
+    return {
+        key: entry.value
+        for key, entry in answer.items()
+        if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    }
+
+
+def _by_name(futures: Mapping[ConfigResource, Future[Any]]) -> dict[str, Future[Any]]:
+    return {resource.name: future for resource, future in futures.items()}
 
 
 def _alteration(name: str, change: ConfigChange) -> ConfigResource:
