@@ -44,3 +44,11 @@ def test_a_list_of_one_namespace_says_nothing_about_others() -> None:
     cache.retain("Deployment", "another", set(), "8")
     cache.retain("Service", "team", set(), "8")
     assert cache.get(REF)
+
+
+def test_the_echo_of_a_write_has_been_seen_and_what_came_after_it_has_not() -> None:
+    cache = Cache(lambda _: None)
+    cache.put(build_child(7))
+    assert cache.has_seen(REF, "u", "7")
+    assert not cache.has_seen(REF, "u", "8")
+    assert not cache.has_seen(REF, "another", "7")

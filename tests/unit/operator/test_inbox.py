@@ -119,3 +119,23 @@ def test_a_body_that_was_noted_is_read_once() -> None:
     inbox.deliver(queue, None, body)
     assert reconciler.claimed == ["uid-1"]
     assert queue.added == [(KEY, Wake.CHANGE)]
+
+
+def test_after_a_restart_objects_that_were_settled_wait_behind_those_that_were_not() -> None:
+    inbox, _, queue = build()
+    for name, generation, observed in (("settled", 2, 2), ("changed", 3, 2)):
+        body = build_body(name=name, uid=name, generation=generation)
+        inbox.deliver(queue, None, {**body, "status": {"observedGeneration": observed}})
+    wakes = {key.name: wake for key, wake in queue.added}
+    assert wakes == {"settled": Wake.RESYNC, "changed": Wake.CHANGE}
+
+
+def test_a_rival_of_a_settled_object_is_urgent_whatever_the_order() -> None:
+    inbox, reconciler, queue = build()
+    reconciler.rivals = {KEY}
+    body = build_body(name="other", uid="other")
+    inbox.note({**body, "status": {"observedGeneration": 1}})
+    reconciler.rivals = set()
+    inbox.note({**build_body(), "status": {"observedGeneration": 1}})
+    inbox.deliver(queue, None, body)
+    assert (KEY, Wake.CHANGE) in queue.added

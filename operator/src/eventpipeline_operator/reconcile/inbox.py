@@ -32,7 +32,7 @@ class Inbox:
     def __init__(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
         self._kept: dict[Key, _Kept] = {}
-        self._news: set[Key] = set()
+        self._news: dict[Key, Wake] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -47,9 +47,11 @@ class Inbox:
         kept = _keep(body)
         self._kept[key] = kept
         if before is None or before.fingerprint != kept.fingerprint:
-            self._news |= {key, *self._reconciler.claim(body)}
+            concerned = self._reconciler.claim(body)
             if before and before.uid != kept.uid:
-                self._news |= self._reconciler.forget(before.uid)
+                concerned |= self._reconciler.forget(before.uid)
+            self._news |= dict.fromkeys(concerned, Wake.CHANGE)
+            self._news[key] = min(_urgency(body), self._news.get(key, Wake.RESYNC))
 
     def deliver(self, queue: Queue, kind: str | None, body: Body) -> None:
         """An object was seen (kind None), changed or deleted."""
@@ -58,9 +60,9 @@ class Inbox:
             self._drop(queue, Key(meta["namespace"], meta["name"]), body)
             return
         self.note(body)
-        news, self._news = self._news, set()
-        for key in news:
-            queue.add(key, Wake.CHANGE)
+        news, self._news = self._news, {}
+        for key, wake in news.items():
+            queue.add(key, wake)
 
     def due_in(self, key: Key) -> float | None:
         """Seconds until an object wants a pass of itself."""
@@ -86,6 +88,13 @@ class Inbox:
             for other in self._reconciler.forget(kept.uid) - {key}:
                 queue.add(other, Wake.CHANGE)
             finalize_pipeline(body)
+
+
+def _urgency(body: Body) -> Wake:
+    """After a restart, objects that were settled before do not hold up those that are not."""
+    meta, status = body["metadata"], body.get("status") or {}
+    settled = status.get("observedGeneration") == meta["generation"]
+    return Wake.RESYNC if settled and "deletionTimestamp" not in meta else Wake.CHANGE
 
 
 def _keep(body: Body) -> _Kept:

@@ -23,6 +23,11 @@ class Cache:
         """One child."""
         return self._children.get(ref)
 
+    def has_seen(self, ref: Ref, uid: str, version: str) -> bool:
+        """Whether this sight of a child, or a later one, has been taken in."""
+        known = self._children.get(ref)
+        return known is not None and known.uid == uid and int(known.version) >= int(version)
+
     def of(self, key: Key, kind: str | None = None) -> Iterator[Child]:
         """Children of a pipeline, of one kind or of all."""
         for ref in tuple(self._by_pipeline.get(key, ())):
@@ -38,7 +43,7 @@ class Cache:
         known = self._children.get(child.ref)
         if child.uid in self._gone:  # the answer to a write can come after the deletion
             return
-        if known and known.uid == child.uid and int(known.version) >= int(child.version):
+        if self.has_seen(child.ref, child.uid, child.version):
             return
         if known and known.pipeline and known.pipeline != child.pipeline:
             self._by_pipeline[known.pipeline].discard(child.ref)

@@ -149,16 +149,17 @@ class KubeClient:
         headers = {"Accept": "application/json"}
         if content_type:
             headers["Content-Type"] = content_type
-        request = await self._api.param_serialize(
+        _, url, headers, *_ = await self._api.param_serialize(
             method=method,
             resource_path=path,
             query_params=query,
             header_params=headers,
-            body=body,
             auth_settings=["BearerToken"],
         )
-        try:
-            answer = await self._api.call_api(*request, _request_timeout=timeout)
+        try:  # our bodies are plain JSON: the client need not copy them value by value
+            answer = await self._api.call_api(
+                method, url, headers, body=body, _request_timeout=timeout
+            )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ApiError(503, "Unreachable", repr(error)) from error
         response: aiohttp.ClientResponse = answer.response

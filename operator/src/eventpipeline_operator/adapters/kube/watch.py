@@ -98,9 +98,14 @@ class Watcher:
         live = event["object"]
         if event["type"] == "ERROR":
             raise ApiError(live.get("code", 500), live.get("reason", ""), live.get("message", ""))
-        version: str = live["metadata"]["resourceVersion"]
+        meta = live["metadata"]
+        version: str = meta["resourceVersion"]
         if event["type"] == "BOOKMARK":
             return version
+        if event["type"] != "DELETED":
+            ref = Ref(kind.name, meta["namespace"], meta["name"])
+            if self._cache.has_seen(ref, meta["uid"], version):  # the echo of our own write
+                return version
         child = summarise(live, kind.name)
         if event["type"] == "DELETED":
             self._cache.discard(child.ref, child.uid)
