@@ -8,7 +8,8 @@ import pytest
 from servers.kafka import KafkaServer
 from servers.postgres import PostgresServer
 from shop.mailbox import Mailbox
-from shop.processes import CONSUMES, Shop
+from shop.processes import Shop
+from shop.running import running_shop
 
 
 @pytest.fixture(scope="session")
@@ -26,18 +27,9 @@ def shop(
     mailbox: Mailbox,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Shop]:
-    namespace = f"saga-{secrets.token_hex(3)}"
-    running = Shop(
-        namespace=namespace,
-        bootstrap_servers=kafka.bootstrap_servers,
-        databases={name: postgres.create_database(name) for name in CONSUMES},
-        smtp_port=mailbox.port,
-        logs=tmp_path_factory.mktemp(namespace),
-    )
-    running.prepare()
-    running.start_all()
-    yield running
-    assert set(running.stop_all().values()) == {0}
+    logs = tmp_path_factory.mktemp("shop")
+    with running_shop((postgres, kafka), mailbox, logs) as running:
+        yield running
 
 
 @pytest.fixture

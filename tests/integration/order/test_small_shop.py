@@ -1,7 +1,6 @@
 """A small installation: one `worker` process per service, and orders that nobody decides about."""
 
 import os
-import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from servers.postgres import PostgresServer
 from servers.waiting import wait_for
 from shop.mailbox import Mailbox
 from shop.processes import CONSUMES, Shop
+from shop.running import running_shop
 
 
 @pytest.fixture(scope="module")
@@ -23,27 +23,22 @@ def small_shop(
     mailbox: Mailbox,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Shop]:
-    namespace = f"small-{secrets.token_hex(3)}"
-    shop = Shop(
-        namespace=namespace,
-        bootstrap_servers=kafka.bootstrap_servers,
-        databases={name: postgres.create_database(name) for name in CONSUMES},
-        smtp_port=mailbox.port,
-        logs=tmp_path_factory.mktemp(namespace),
-        settings={
-            "SWEEP_INTERVAL_SECONDS": "0.2",
-            "SWEEP_REMIND_SECONDS": "1",
-            "SWEEP_CANCEL_SECONDS": "4",
-            "DRAIN_SECONDS": "3",
-        },
-    )
-    shop.prepare()
+    settings = {
+        "SWEEP_INTERVAL_SECONDS": "0.2",
+        "SWEEP_REMIND_SECONDS": "1",
+        "SWEEP_CANCEL_SECONDS": "4",
+        "DRAIN_SECONDS": "3",
+    }
+    logs = tmp_path_factory.mktemp("small-shop")
+    with running_shop((postgres, kafka), mailbox, logs, _start, settings) as running:
+        yield running
+
+
+def _start(shop: Shop) -> None:
     for service in CONSUMES:
         shop.start(service, "api")
         shop.start(service, "worker")
     shop.wait_until_ready()
-    yield shop
-    assert set(shop.stop_all().values()) == {0}
 
 
 def test_one_process_per_service_serves_an_order(
