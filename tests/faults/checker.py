@@ -65,7 +65,7 @@ class Evidence:
     poisons: Sequence[Poison]
     mails: Sequence[Mail]
     state: State
-    strange_exits: Sequence[str] = field(default_factory=tuple)
+    unordered_exits: Sequence[str] = field(default_factory=tuple)
     redriven: State | None = None  # the state after every dead letter was sent again
 
 
@@ -325,8 +325,8 @@ def redrive(evidence: Evidence) -> Iterator[Finding]:
 
 
 def processes(evidence: Evidence) -> Iterator[Finding]:
-    """A process ends when a fault ends it, or says why."""
-    for line in evidence.strange_exits:
+    """A process ends when a fault is aimed at it; an outage is no reason, it is waited out."""
+    for line in evidence.unordered_exits:
         yield Finding(Sort.UNEXPLAINED, "a process ended by itself", line)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from faults.checker import Evidence, check
 from faults.client import Load, Shop
 from faults.failpoints import Failpoints
-from faults.fleet import Exit, Fleet
+from faults.fleet import Fleet
 from faults.history import Journal, Strike, read_attempts, read_poisons
 from faults.injector import Field, strike
 from faults.layout import Site, copy_sources
@@ -99,7 +99,7 @@ class _Run:
                 poisons=read_poisons(self._directory / "poisons.jsonl"),
                 mails=read_mails(self._directory / "mails.jsonl"),
                 state=state,
-                strange_exits=[str(item) for item in fleet.unordered() if _is_strange(item)],
+                unordered_exits=[str(item) for item in fleet.unordered()],
                 redriven=self._redrive(servers, site, observer) if state.dead_letters else None,
             )
             say(f"{self._elapsed():6.1f} s  everything ends")
@@ -164,11 +164,6 @@ class _Run:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
-
-
-def _is_strange(item: Exit) -> bool:
-    """A service may end with an error of its own and be started anew; not by a signal, not well."""
-    return item.code != 1
 
 
 def _keep(directory: Path, keep: Path) -> None:

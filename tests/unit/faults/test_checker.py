@@ -111,7 +111,7 @@ BREACHES: dict[str, Callable[[], Evidence]] = {
     "a redrive of poison changes nothing": lambda: replace(
         GOOD, redriven=replace(STATE, dead_letters=STATE.dead_letters * 2, stock={"book": 6})
     ),
-    "a process ended by itself": lambda: replace(GOOD, strange_exits=["order.api-0: -11"]),
+    "a process ended by itself": lambda: replace(GOOD, unordered_exits=["order.api-0: 1"]),
 }
 
 
