@@ -14,8 +14,15 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus.consumer import Partition
 from eventbus.database import Database
-from eventbus.envelope import Record
+from eventbus.envelope import Headers, Record
 from eventbus.outbox import encode_headers
+
+# Kafka takes a megabyte per record unless a topic says otherwise, and counts it compressed, while a
+# producer counts before. So what came in may be too large to go out again, and an outbox row that
+# Kafka refuses would stop the relay for good.
+LARGEST_RECORD = 900_000
+KEPT_OF_A_LARGER = 65_536
+LONGEST_CAUSE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,7 @@ class _PostgresTransaction:
 
     def bury(self, record: Record, cause: str) -> None:
         origin = f"{record.topic}/{record.partition}/{record.offset}"
+        cause = cause.replace("\0", "\ufffd")[:LONGEST_CAUSE]  # what Postgres can hold
         self.cursor.execute(
             "INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, key, value,"
             " headers, cause) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
@@ -160,8 +168,9 @@ class _PostgresTransaction:
         topic = self._dead_letter_topics.get(record.topic)
         if topic is None:
             return
+        key, value, carried = _shortened(record)
         headers = (
-            *record.headers,
+            *carried,
             ("dlq_cause", cause.encode()),
             ("dlq_origin", origin.encode()),
             ("dlq_group", self._group.encode()),
@@ -169,5 +178,20 @@ class _PostgresTransaction:
         self.cursor.execute(
             "INSERT INTO outbox (topic, key, type, event_id, subject, raw, raw_key, headers)"
             " VALUES (%s, '', 'DeadLetter', %s, '', %s, %s, %s)",
-            [topic, origin, record.value, record.key, encode_headers(headers)],
+            [topic, origin, value, key, encode_headers(headers)],
         )
+
+
+def _shortened(record: Record) -> tuple[bytes | None, bytes | None, Headers]:
+    """Key, value and headers for the dead-letter topic; the table keeps the whole."""
+    sizes = [len(name) + len(value or b"") for name, value in record.headers]
+    size = len(record.key or b"") + len(record.value or b"") + sum(sizes)
+    if size <= LARGEST_RECORD:
+        return record.key, record.value, record.headers
+    kept = record.headers if sum(sizes) <= KEPT_OF_A_LARGER else ()
+    mark = ("dlq_shortened_from", str(size).encode())
+    return (
+        record.key and record.key[:KEPT_OF_A_LARGER],
+        record.value and record.value[:KEPT_OF_A_LARGER],
+        (*kept, mark),
+    )
