@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from eventbus.errors import Unavailable
 from eventbus.tracing import Tracing
-from eventbus.web.api import Answer, Api, Operation
+from eventbus.web.api import Api
+from eventbus.web.operations import Answer, Operation
 from eventbus.web.problems import Problem
 
 
@@ -151,7 +152,7 @@ def test_every_operation_is_documented(client: FlaskClient) -> None:
     (parameter,) = document["paths"]["/things"]["get"]["parameters"]
     assert (parameter["name"], parameter["schema"]["maximum"]) == ("limit", 20)
     assert set(document["paths"]["/things/{name}"]["get"]["responses"]) == {
-        *("200", "404", "409", "503"),
+        *("200", "404", "409", "414", "503"),
     }
     assert {"Thing", "Named", "ProblemModel"} <= document["components"]["schemas"].keys()
 

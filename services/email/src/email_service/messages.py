@@ -6,24 +6,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from email_service.domain import State
-
-Product = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"
-    ),
-]
-EmailAddress = Annotated[
-    str,
-    StringConstraints(
-        max_length=254,
-        pattern=(
-            r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
-            r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
-            r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
-        ),
-    ),
-]
+from eventbus.fields import EmailAddress, Line, WholeNumber
+from eventbus.web.operations import Envelope
 
 
 class SendMail(BaseModel):
@@ -35,7 +19,7 @@ class SendMail(BaseModel):
     orderID: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")] = Field(  # noqa: N815
         examples=["8db17392-23b7-483a-bffa-9a17fb7aa153"]
     )
-    product: Product = Field(examples=["book"])
+    product: Line = Field(examples=["book"])
 
 
 class MailModel(BaseModel):
@@ -48,14 +32,6 @@ class MailModel(BaseModel):
     email_to: str
     dateTime: str  # noqa: N815
     status: State
-
-
-class Envelope(BaseModel):
-    """The members that every answer has."""
-
-    message: str | None = None
-    timestamp: str
-    status: int
 
 
 class MailAnswer(Envelope):
@@ -82,7 +58,7 @@ class OrderEnded(BaseModel):
     """Data of OrderConfirmed, OrderRejected and OrderCancelled, as far as a mail needs it."""
 
     orderID: UUID  # noqa: N815
-    product: Product
-    quantity: int
+    product: Line
+    quantity: WholeNumber
     customerEmail: EmailAddress  # noqa: N815
-    reason: str | None = None
+    reason: Line | None = None

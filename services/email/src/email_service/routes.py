@@ -13,7 +13,8 @@ from email_service.domain import Letter, Template
 from email_service.handlers import deliver
 from eventbus.envelope import timestamp
 from eventbus.identity import new_id
-from eventbus.web.api import Answer, Api, Operation
+from eventbus.web.api import Api
+from eventbus.web.operations import Answer, Operation
 from eventbus.web.problems import Problem
 
 PREFIX = "/api/v1/email"

@@ -1,34 +1,16 @@
 """The service's contracts as pydantic models: requests, answers, events in and out."""
 
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from eventbus.envelope import timestamp
+from eventbus.fields import EmailAddress, Line, WholeNumber
 from eventbus.outbox import Announcement
+from eventbus.web.operations import Envelope
 from order_service.domain import MAX_QUANTITY, TOPIC, Order, Status
-
-# Text that Postgres can hold and a mail header survives: no control characters.
-Product = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"
-    ),
-]
-EmailAddress = Annotated[
-    str,
-    StringConstraints(
-        max_length=254,
-        pattern=(
-            r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
-            r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
-            r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
-        ),
-    ),
-]
 
 
 class PlaceOrder(BaseModel):
@@ -36,8 +18,8 @@ class PlaceOrder(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    product: Product = Field(examples=["book"])
-    quantity: int = Field(ge=1, le=MAX_QUANTITY, examples=[3])
+    product: Line = Field(examples=["book"])
+    quantity: WholeNumber = Field(ge=1, le=MAX_QUANTITY, examples=[3])
     customerEmail: EmailAddress = Field(examples=["ada@example.com"])  # noqa: N815
 
 
@@ -52,14 +34,6 @@ class OrderModel(BaseModel):
     status: Status
     reason: str | None = None
     version: int
-
-
-class Envelope(BaseModel):
-    """The members that every answer has."""
-
-    message: str | None = None
-    timestamp: str
-    status: int
 
 
 class OrderAnswer(Envelope):
@@ -96,7 +70,7 @@ class OrderQuery(BaseModel):
     limit: int = Field(100, ge=1, le=1_000)
     after: UUID | None = None
     status: Status | None = None
-    product: Product | None = None
+    product: Line | None = None
     customerEmail: EmailAddress | None = None  # noqa: N815
 
 
@@ -119,7 +93,7 @@ class StockDecision(BaseModel):
     """Data of StockReserved and StockRejected, as far as an order cares."""
 
     orderID: UUID  # noqa: N815
-    reason: str | None = None
+    reason: Line | None = None
 
 
 def show(order: Order) -> dict[str, object]:

@@ -12,7 +12,8 @@ from flask import request
 from eventbus.clock import Clock
 from eventbus.envelope import timestamp
 from eventbus.outbox import Doorbell
-from eventbus.web.api import Answer, Api, Operation
+from eventbus.web.api import Api
+from eventbus.web.operations import Answer, Operation
 from eventbus.web.problems import Problem
 from order_service import handlers, messages
 from order_service.adapters.postgres import PostgresOrders

@@ -1,22 +1,16 @@
 """The service's contracts as pydantic models: requests, answers, commands in, events out."""
 
-from typing import Annotated
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
+from eventbus.fields import Line, WholeNumber
 from eventbus.outbox import Announcement
+from eventbus.web.operations import Envelope
 from stock_service.domain import EVENTS, Reply
 
 MAX_QUANTITY = 1_000_000
-
-Product = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"
-    ),
-]
 
 
 class StockChange(BaseModel):
@@ -24,8 +18,8 @@ class StockChange(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    product: Product = Field(examples=["book"])
-    quantity: int = Field(ge=1, le=MAX_QUANTITY, examples=[10])
+    product: Line = Field(examples=["book"])
+    quantity: WholeNumber = Field(ge=1, le=MAX_QUANTITY, examples=[10])
 
 
 class StockModel(BaseModel):
@@ -34,14 +28,6 @@ class StockModel(BaseModel):
     stockID: str  # noqa: N815
     product: str
     quantity: int
-
-
-class Envelope(BaseModel):
-    """The members that every answer has."""
-
-    message: str | None = None
-    timestamp: str
-    status: int
 
 
 class StockAnswer(Envelope):
@@ -60,15 +46,15 @@ class StockQuery(BaseModel):
     """Cursor of GET /stock."""
 
     limit: int = Field(100, ge=1, le=1_000)
-    after: Product | None = None
+    after: Line | None = None
 
 
 class StockCommand(BaseModel):
     """Data of ReserveStock and ReleaseStock."""
 
     orderID: UUID  # noqa: N815
-    product: Product
-    quantity: int = Field(ge=1, le=MAX_QUANTITY)
+    product: Line
+    quantity: WholeNumber = Field(ge=1, le=MAX_QUANTITY)
 
 
 class StockDecision(BaseModel):

@@ -3,7 +3,8 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from eventbus.web.api import Answer, Api, Operation
+from eventbus.web.api import Api
+from eventbus.web.operations import Answer, Envelope, Operation
 from eventbus.web.problems import Problem
 from stock_service import messages
 from stock_service.adapters.postgres import PostgresStock
@@ -23,7 +24,7 @@ class StockRoutes:
         m = messages
         api.add(Operation("GET", "", "List stock", m.StocksAnswer, query=m.StockQuery), self.page)
         api.add(
-            Operation("POST", "/add", "Add pieces of a product", m.Envelope, body=m.StockChange),
+            Operation("POST", "/add", "Add pieces of a product", Envelope, body=m.StockChange),
             self.add,
         )
         api.add(
@@ -31,7 +32,7 @@ class StockRoutes:
                 "POST",
                 "/reduce",
                 "Take pieces of a product away",
-                m.Envelope,
+                Envelope,
                 body=m.StockChange,
                 problems=[404],
             ),

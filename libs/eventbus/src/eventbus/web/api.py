@@ -5,8 +5,7 @@ serialised once, and nothing is logged unless something is wrong.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +22,7 @@ from eventbus.envelope import timestamp
 from eventbus.errors import Unavailable
 from eventbus.tracing import Tracing
 from eventbus.web import openapi
+from eventbus.web.operations import Answer, Operation
 from eventbus.web.problems import Problem, from_validation, to_response
 
 log = structlog.get_logger(__name__)
@@ -36,31 +36,6 @@ SECONDS = Histogram(
     ["method", "route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an operation returns: the common envelope's content."""
-
-    data: Any = None
-    message: str | None = None
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One documented call."""
-
-    method: str
-    path: str
-    summary: str
-    answer: type[pydantic.BaseModel]
-    status: int = 200
-    body: type[pydantic.BaseModel] | None = None
-    query: type[pydantic.BaseModel] | None = None
-    headers: Sequence[str] = ()
-    problems: Sequence[int] = ()
 
 
 View = Callable[..., Answer]

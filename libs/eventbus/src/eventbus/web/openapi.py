@@ -4,22 +4,20 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pydantic
 from flask import Flask, Response
 
+from eventbus.web.operations import Operation
 from eventbus.web.problems import CONTENT_TYPE, ProblemModel
-
-if TYPE_CHECKING:
-    from eventbus.web.api import Operation
 
 _REF = "#/components/schemas/{model}"
 _ARGUMENT = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 
-def serve(app: Flask, title: str, prefix: str, operations: "Sequence[Operation]") -> None:
+def serve(app: Flask, title: str, prefix: str, operations: Sequence[Operation]) -> None:
     """Add `<prefix>/openapi.json` and `<prefix>/docs`."""
 
     @cache
@@ -40,7 +38,7 @@ def serve(app: Flask, title: str, prefix: str, operations: "Sequence[Operation]"
     )
 
 
-def build(title: str, prefix: str, operations: "Sequence[Operation]") -> dict[str, Any]:
+def build(title: str, prefix: str, operations: Sequence[Operation]) -> dict[str, Any]:
     """The document."""
     schemas: dict[str, Any] = {}
     paths: dict[str, Any] = {}
@@ -55,7 +53,7 @@ def build(title: str, prefix: str, operations: "Sequence[Operation]") -> dict[st
     }
 
 
-def _describe(operation: "Operation", schemas: dict[str, Any]) -> dict[str, Any]:
+def _describe(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _name(operation),
@@ -79,6 +77,8 @@ def _describe(operation: "Operation", schemas: dict[str, Any]) -> dict[str, Any]
         faults |= {400}
     if "<" in operation.path:
         faults |= {404}
+    if operation.query is not None or "<" in operation.path:
+        faults |= {414}  # the server's limit for the first line of a request
     for status in sorted(faults):
         described["responses"][str(status)] = {
             "description": "Problem",
@@ -87,12 +87,12 @@ def _describe(operation: "Operation", schemas: dict[str, Any]) -> dict[str, Any]
     return described
 
 
-def _name(operation: "Operation") -> str:
+def _name(operation: Operation) -> str:
     words = re.findall(r"\w+", _ARGUMENT.sub(r"by \2", operation.path))
     return "_".join([operation.method.lower(), *words])
 
 
-def _parameters(operation: "Operation", schemas: dict[str, Any]) -> list[dict[str, Any]]:
+def _parameters(operation: Operation, schemas: dict[str, Any]) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = []
     for kind, name in _ARGUMENT.findall(operation.path):
         schema: dict[str, Any] = {"type": "string", "minLength": 1}

@@ -14,12 +14,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gunicorn import util
 from gunicorn.app.base import BaseApplication
 
 from eventbus.settings import ServiceSettings
+from eventbus.web.problems import Problem, to_response
 from eventbus.web.worker import FollowingWorker
 
 GRACE_SECONDS = 20
+
+
+def _write_problem(sock: Any, status: int, reason: str, detail: str) -> None:
+    """What never reaches an operation (a line too long, a header that is none) is a problem too."""
+    answer = to_response(Problem(status, detail or reason), "")
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"
+        f"Content-Type: {answer.content_type}\r\nContent-Length: {answer.content_length}\r\n\r\n"
+    )
+    util.write_nonblock(sock, head.encode("latin-1") + answer.get_data())
+
+
+util.write_error = _write_problem  # gunicorn writes a page of HTML and has no setting for it
 
 
 @dataclass(frozen=True)
