@@ -67,9 +67,10 @@ typecheck: setup ## mypy, strict
 	.venv/bin/mypy
 
 .PHONY: generate
-generate: setup ## Write what is generated: chart's CRD copy, image tags of the example
+generate: setup ## Write what is generated: CRD copy, image tags, the services' contracts
 	hack/gen-crds
 	hack/gen-tags
+	hack/gen-contracts
 
 .PHONY: lock
 lock: setup ## Write requirements/*.txt from the members' pyproject.toml

@@ -90,6 +90,10 @@ def test_a_body_without_end_is_refused(shop: Shop) -> None:
     _assert_problem(answer, 413)
 
 
+def test_a_line_that_the_server_does_not_read_to_its_end_is_refused(shop: Shop) -> None:
+    _assert_problem(requests.get(shop.url("order", f"?product={'x' * 5_000}"), timeout=10), 414)
+
+
 def test_a_wrong_method_is_told_the_right_ones(shop: Shop) -> None:
     answer = requests.delete(shop.url("order"), timeout=10)
     _assert_problem(answer, 405)
