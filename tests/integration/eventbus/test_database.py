@@ -1,5 +1,6 @@
 """The connection pool against real Postgres."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
@@ -48,6 +49,31 @@ def test_a_connection_that_died_at_rest_is_replaced(
     admin.cursor().execute("SELECT pg_terminate_backend(%s, 5000)", [killed])
     admin.close()
     assert backend(database) != killed
+
+
+def test_no_request_meets_a_connection_that_the_server_closed(
+    database: Database, postgres: PostgresServer
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        together = threading.Barrier(4)
+        killed = set(pool.map(lambda _: backend_with(database, together), range(4)))
+    assert len(killed) == 4
+    admin = psycopg2.connect(postgres.url("postgres"))
+    for pid in killed:
+        admin.cursor().execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    admin.close()
+    for _ in range(4):
+        assert backend(database) not in killed
+
+
+def backend_with(database: Database, together: threading.Barrier) -> int:
+    """The server's process behind one of several connections that are in use together."""
+    with database.statement() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        row = cursor.fetchone()
+        together.wait()
+        assert row is not None
+        return int(row[0])
 
 
 def test_a_failed_statement_leaves_a_usable_connection(database: Database) -> None:
