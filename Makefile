@@ -79,6 +79,7 @@ lock: setup ## Write requirements/*.txt from the members' pyproject.toml
 .PHONY: verify
 verify: lint typecheck generate ## All static gates; fails when generated files are stale
 	git diff --exit-code -- charts crds docs examples
+	@! git ls-files --others --exclude-standard -- charts crds docs | grep . # generated, not added
 
 ##@ Test it
 

@@ -82,6 +82,14 @@ class FeedQuery(BaseModel):
     wait: float = Field(0.0, ge=0, le=20)
 
 
+class StockDemand(BaseModel):
+    """Data of ReserveStock and ReleaseStock, which stock is told."""
+
+    orderID: str  # noqa: N815
+    product: str
+    quantity: int
+
+
 class StockEventType(StrEnum):
     """What stock tells."""
 
