@@ -1,0 +1,1 @@
+"""Grants points for orders that were confirmed; a foreign service on eventbus."""
