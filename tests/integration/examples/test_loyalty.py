@@ -89,7 +89,9 @@ class Team:
         assert process.returncode == 0
 
     def balance(self, customer: str) -> dict[str, Any]:
-        return self._get(self.port, f"/api/v1/loyalty/{customer}").json().get("data", {})
+        answer = self._get(self.port, f"/api/v1/loyalty/{customer}")
+        data: dict[str, Any] = answer.json().get("data", {})
+        return data
 
     @staticmethod
     def _get(port: int, path: str) -> requests.Response:
@@ -101,9 +103,26 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both wheels, built and laid out as the Dockerfile does it."""
     wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("app")
     for project in (REPOSITORY / "libs" / "eventbus", LOYALTY):
-        build = [UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", wheels]
+        build: list[str | Path] = [
+            UV,
+            "build",
+            "--quiet",
+            "--wheel",
+            "--no-build-isolation",
+            "--out-dir",
+            wheels,
+        ]
         subprocess.run([*build, project], check=True)
-    install = [UV, "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", target]
+    install: list[str | Path] = [
+        UV,
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        target,
+    ]
     subprocess.run([*install, *wheels.glob("*.whl")], check=True)
     return target
 
@@ -207,6 +226,7 @@ def published(team: Team, shop: Shop) -> list[str]:
         if record.error():
             ended += 1  # of this partition
         else:
-            ids.append(dict(record.headers())["ce_id"].decode())
+            headers: Any = record.headers()
+            ids.append(dict(headers)["ce_id"].decode())
     consumer.close()
     return sorted(ids)
