@@ -7,7 +7,9 @@ of its pipeline.yaml; the shop that it listens to is the real one.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,6 +37,16 @@ LOYALTY = REPOSITORY / "examples" / "loyalty"
 # The operator delivers the secret; here its only variable is set by hand.
 DELIVERED = {"db": SecretReference("db", "1", "1", env=("DATABASE_URL",))}
 UV = Path(sys.executable).with_name("uv")
+
+
+class Steps(dict[str, float]):
+    """How many seconds each step of the page took this machine."""
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self[step] = round(time.monotonic() - began, 1)
 
 
 @dataclass
@@ -99,31 +111,20 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def steps() -> Steps:
+    return Steps()
+
+
+@pytest.fixture(scope="module")
+def installed(steps: Steps, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both wheels, built and laid out as the Dockerfile does it."""
     wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("app")
-    for project in (REPOSITORY / "libs" / "eventbus", LOYALTY):
-        build: list[str | Path] = [
-            UV,
-            "build",
-            "--quiet",
-            "--wheel",
-            "--no-build-isolation",
-            "--out-dir",
-            wheels,
-        ]
-        subprocess.run([*build, project], check=True)
-    install: list[str | Path] = [
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--no-deps",
-        "--target",
-        target,
-    ]
-    subprocess.run([*install, *wheels.glob("*.whl")], check=True)
+    build = f"{UV} build --quiet --wheel --no-build-isolation --out-dir {wheels}".split()
+    install = f"{UV} pip install --quiet --no-index --no-deps --target {target}".split()
+    with steps.timed("wheels"):
+        for project in (REPOSITORY / "libs" / "eventbus", LOYALTY):
+            subprocess.run([*build, project], check=True)
+        subprocess.run([*install, *wheels.glob("*.whl")], check=True)
     return target
 
 
@@ -132,6 +133,7 @@ def team(
     shop: Shop,
     postgres: PostgresServer,
     installed: Path,
+    steps: Steps,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Team]:
     body = yaml.safe_load((LOYALTY / "pipeline.yaml").read_text())
@@ -146,21 +148,31 @@ def team(
     wanted = [t for t in build_topics(pipeline) if not t.external]
     for future in admin.create_topics([NewTopic(t.name, t.partitions, 1) for t in wanted]).values():
         future.result()
-    team.migrate()
-    team.start(None)
-    team.start("worker")
+    with steps.timed("migration"):
+        team.migrate()
+    with steps.timed("start"):
+        team.start(None)
+        team.start("worker")
     yield team
     for name in list(team.running):
         team.stop(name)
 
 
 def test_a_confirmed_order_is_worth_points(
-    shop: Shop, team: Team, product: str, customer: str
+    shop: Shop,
+    team: Team,
+    steps: Steps,
+    product: str,
+    customer: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     shop.add_stock(product, 3)
-    shop.place(product, 3, customer)
-    balance = wait_for("the points", lambda: team.balance(customer))
+    with steps.timed("order to points"):
+        shop.place(product, 3, customer)
+        balance = wait_for("the points", lambda: team.balance(customer))
     assert balance == {"customer": customer, "points": 30, "orders": 1}
+    record_property("seconds", steps)
+    sys.stdout.write(f"seconds of the page's steps: {steps}\n")
 
 
 def test_a_rejected_order_is_worth_nothing(
