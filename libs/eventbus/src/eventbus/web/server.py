@@ -22,6 +22,9 @@ from eventbus.web.problems import Problem, to_response
 from eventbus.web.worker import FollowingWorker
 
 GRACE_SECONDS = 20
+# Longer than proxies keep an idle connection (Traefik 90 s): who closes it must be who sends the
+# next request, else that request meets a closed door, and a POST is not sent twice.
+KEEPALIVE_SECONDS = 120
 
 
 def _write_problem(sock: Any, status: int, reason: str, detail: str) -> None:
@@ -81,7 +84,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # untyped
             "worker_class": Worker,
             "workers": self.settings.processes,
             "threads": self.settings.threads,
-            "keepalive": 30,
+            "keepalive": KEEPALIVE_SECONDS,
             "graceful_timeout": GRACE_SECONDS + int(self.settings.drain_seconds),
             "control_socket_disable": True,
             "preload_app": False,
