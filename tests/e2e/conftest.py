@@ -6,7 +6,7 @@
 import json
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +174,13 @@ def vault_admin(cluster: Cluster) -> Iterator[VaultAdmin]:
 
 
 @pytest.fixture
-def traffic(shop: Site) -> Traffic:
-    """Customers of a product of their own, who begin when the test enters it."""
-    return Traffic(shop.host, shop.address, f"e2e-{secrets.token_hex(4)}", rate=40)
+def customers(shop: Site) -> Callable[[float], Traffic]:
+    """Makes customers of a product of their own; so many orders per second when entered."""
+
+    def make(rate: float) -> Traffic:
+        return Traffic(shop.host, shop.address, f"e2e-{secrets.token_hex(4)}", rate)
+
+    return make
 
 
 @pytest.fixture

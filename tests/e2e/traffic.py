@@ -14,7 +14,7 @@ import requests
 
 PLENTY = 1_000_000
 CUSTOMERS = 8
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 @dataclass
