@@ -14,7 +14,7 @@ from servers.waiting import wait_for
 ROTATIONS = 20
 RATE = 8
 # A third of it is left for each rollout; at two thirds at the latest comes the next.
-LIFE_SECONDS = 100
+LIFE_SECONDS = 75
 # Whoever is refused, or loses a session because its user goes.
 TROUBLE = re.compile(r"FATAL|authentication failed|does not exist|terminating connection")
 
