@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import structlog
 from pydantic import BaseModel
 
 from eventbus.batch import BatchConsumer, ConsumerOptions, Message
@@ -163,6 +164,19 @@ def test_a_record_that_breaks_the_handler_is_found_and_buried(
     assert inbox.tables.effects == [n for n in range(1, 21) if n != 7]
     ((record, cause),) = inbox.tables.buried
     assert (record.value, cause) == (b'{"n": 7}', "DataError: seven")
+
+
+def test_no_log_quotes_a_record_that_breaks_the_handler(
+    broker: MemoryBroker, inbox: FakeInbox
+) -> None:
+    def refuse(_tables: Any, _messages: Sequence[Message[Any]]) -> None:
+        raise ValueError("DETAIL: Failing row contains (ada@example.com)")
+
+    publish(broker, 1)
+    with structlog.testing.capture_logs() as logs:
+        member(broker, inbox, refuse).step()
+    assert [entry["cause"] for entry in logs if "cause" in entry] == ["ValueError", "ValueError"]
+    assert "ada@example.com" not in str(logs)
 
 
 def test_a_missing_table_is_an_outage_and_buries_nothing(

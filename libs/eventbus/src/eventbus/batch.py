@@ -207,7 +207,8 @@ class BatchConsumer:
             current = [r for r in records if self._partition_of(r) in accepted]
             if part.cause is not None:
                 for record in current:
-                    self._bury(transaction, record, part.cause)
+                    # What a fault says of itself may quote the record: the log names its kind.
+                    self._bury(transaction, record, part.cause, part.cause.partition(":")[0])
             else:
                 self._handle(current, transaction)
         self._options.after_commit()
@@ -249,10 +250,10 @@ class BatchConsumer:
         for part in self._pending:
             part.records[:] = [r for r in part.records if (r.topic, r.partition) not in names]
 
-    def _bury(self, transaction: InboxTransaction, record: Record, cause: str) -> None:
+    def _bury(self, transaction: InboxTransaction, record: Record, cause: str, logged: str) -> None:
         transaction.bury(record, cause)
         CONSUMED.labels(record.topic, "dead").inc()
-        log.error("consumer.dead_letter", origin=_origin(record), cause=cause)
+        log.error("consumer.dead_letter", origin=_origin(record), cause=logged)
 
     def _handle(self, records: Sequence[Record], transaction: InboxTransaction) -> None:
         messages = []
@@ -261,7 +262,7 @@ class BatchConsumer:
                 try:
                     message = self._read(record, spans)
                 except InvalidRecord as error:
-                    self._bury(transaction, record, str(error))
+                    self._bury(transaction, record, str(error), str(error))
                     continue
                 CONSUMED.labels(record.topic, "handled" if message else "skipped").inc()
                 if message is not None:
