@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import orjson
-from flask import request
 
 from eventbus.clock import Clock
 from eventbus.envelope import timestamp
@@ -72,13 +71,16 @@ class OrderRoutes:
             self.cancel,
         )
 
-    def place(self, body: messages.PlaceOrder, traceparent: str | None) -> Answer:
+    def place(
+        self, body: messages.PlaceOrder, idempotency_key: str | None, traceparent: str | None
+    ) -> Answer:
         """202: stored and announced; stock decides."""
-        key = request.headers.get("Idempotency-Key")
-        if key is not None and not _KEY.fullmatch(key):
+        if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
             raise Problem(400, "Idempotency-Key: 1 to 255 visible ASCII characters.")
         try:
-            order = handlers.place_order(body, key, self._orders, self._clock, traceparent)
+            order = handlers.place_order(
+                body, idempotency_key, self._orders, self._clock, traceparent
+            )
         except handlers.KeyReused:
             raise Problem(422, "The Idempotency-Key belongs to a different order.") from None
         self._bell.ring()
