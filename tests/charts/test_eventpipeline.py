@@ -70,6 +70,7 @@ def test_image_and_settings_come_from_the_values() -> None:
         "watchNamespaces": ["one", "two"],
         "topicGrants": {"one": ["market."]},
         "externalGrants": {"two": ["prices."]},
+        "deletionBudget": {"maxRecords": 0},
         "resyncSeconds": 30,
     }
     arguments = [
@@ -83,6 +84,7 @@ def test_image_and_settings_come_from_the_values() -> None:
     assert environment["WATCH_NAMESPACES"] == "one,two"
     assert json.loads(environment["TOPIC_GRANTS"] or "") == {"one": ["market."]}
     assert json.loads(environment["EXTERNAL_GRANTS"] or "") == {"two": ["prices."]}
+    assert environment["DELETION_MAX_RECORDS"] == "0"
     assert environment["RESYNC_SECONDS"] == "30"
 
 
@@ -104,7 +106,7 @@ def test_the_operator_may_not_run_or_read_more_than_it_needs() -> None:
     assert not {resource for resource, _ in granted} & {"*", "pods/exec", "nodes", "roles"}
     assert {verb for resource, verb in granted if resource == "pods"} == {"list", "watch"}
     assert {verb for resource, verb in granted if resource == "eventpipelines"} == {
-        "get", "list", "watch",
+        "get", "list", "watch", "patch",
     }  # fmt: skip
 
 
@@ -174,7 +176,15 @@ def test_a_service_monitor_finds_every_replica() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["replicas=-1", "logLevel=loud", "imagee.tag=x", "resyncSeconds=1", "topicGrants=x"]
+    "value",
+    [
+        "replicas=-1",
+        "logLevel=loud",
+        "imagee.tag=x",
+        "resyncSeconds=1",
+        "topicGrants=x",
+        "deletionBudget.maxRecords=-1",
+    ],
 )
 def test_a_wrong_value_is_refused(value: str) -> None:
     with pytest.raises(AssertionError, match=re.escape(value.split("=", maxsplit=1)[0][:6])):

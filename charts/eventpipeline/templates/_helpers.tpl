@@ -18,7 +18,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- define "eventpipeline.rules" -}}
 - apiGroups: [eventpipeline.dev]
   resources: [eventpipelines]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [eventpipeline.dev]
   resources: [eventpipelines/status]
   verbs: [patch]

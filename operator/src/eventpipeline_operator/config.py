@@ -25,6 +25,14 @@ def _positive(text: str) -> int:
     return number
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        msg = "must not be negative"
+        raise ValueError(msg)
+    return number
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -62,6 +70,8 @@ class Config:
     kafka_admins: Mapping[str, Any] = _variable("KAFKA_ADMINS", _admins, "{}")
     topic_grants: Mapping[str, tuple[str, ...]] = _variable("TOPIC_GRANTS", _grants, "{}")
     external_grants: Mapping[str, tuple[str, ...]] = _variable("EXTERNAL_GRANTS", _grants, "{}")
+
+    deletion_max_records: int = _variable("DELETION_MAX_RECORDS", _count, "1000")
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Config":

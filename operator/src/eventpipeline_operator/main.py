@@ -17,11 +17,14 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from eventpipeline_operator.adapters.kafka import KafkaAdmin
+from eventpipeline_operator.adapters.kafka_deletion import KafkaDeletion
 from eventpipeline_operator.adapters.kafka_lag import KafkaLag
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, parse_admins
 from eventpipeline_operator.adapters.kube.cache import Cache
 from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
+from eventpipeline_operator.adapters.kube.finalizers import KubeFinalizers
 from eventpipeline_operator.adapters.kube.lease import Lease
+from eventpipeline_operator.adapters.kube.legacies import KubeLegacies
 from eventpipeline_operator.adapters.kube.resources import PIPELINE, Ref
 from eventpipeline_operator.adapters.kube.runtime import KubeRuntime
 from eventpipeline_operator.adapters.kube.safe import KubeSafe
@@ -140,10 +143,14 @@ async def work(
             metrics=PrometheusMetrics(),
             safe=safe,
             lags=KafkaLag(kafka, security),
+            removal=KafkaDeletion(kafka, security),
+            finalizers=KubeFinalizers(client),
+            legacies=KubeLegacies(client, config.namespace),
         ),
         Settings(
             signing_key=await load_signing_key(client, config.namespace),
             grants=Grants(config.topic_grants, config.external_grants),
+            max_records=config.deletion_max_records,
             trust_seconds=config.resync_seconds / 2,
         ),
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from eventpipeline_operator.api.conditions import Condition
@@ -10,6 +10,7 @@ from eventpipeline_operator.api.observed import (
     MigrationPhase,
     MigrationState,
     ObservedTopic,
+    TopicUsage,
     WorkloadState,
 )
 from eventpipeline_operator.api.offsets import GroupOffsets
@@ -25,8 +26,9 @@ from eventpipeline_operator.desired.records import (
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
 from eventpipeline_operator.errors import ReconcileError, Unanswered
+from eventpipeline_operator.policies.deletion import Obstacle
 from eventpipeline_operator.policies.leases import Term
-from eventpipeline_operator.reconcile.ports import Issued, KvValue, Ports, Record, Session
+from eventpipeline_operator.reconcile.ports import Issued, KvValue, Legacy, Ports, Record, Session
 
 
 @dataclass
@@ -88,6 +90,62 @@ class FakeKafka:
         self.calls.append(call)
         if self.failure:
             raise self.failure
+
+
+@dataclass
+class FakeRemoval:
+    """Usage of topics by name; what is not told of is used by nobody."""
+
+    kafka: FakeKafka
+    usages: dict[str, TopicUsage] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    failure: ReconcileError | None = None
+    removed: list[str] = field(default_factory=list)
+    inspections: int = 0
+
+    async def inspect(
+        self, access: KafkaAccess, names: Collection[str]
+    ) -> Mapping[str, TopicUsage]:
+        assert access.servers
+        self.inspections += 1
+        if self.failure:
+            raise self.failure
+        topics = {name: self.kafka.topics[name] for name in names if name in self.kafka.topics}
+        return {n: replace(self.usages.get(n, TopicUsage("")), id=t.id) for n, t in topics.items()}
+
+    async def remove(self, access: KafkaAccess, ids: Mapping[str, str]) -> Mapping[str, str]:
+        assert access.servers
+        for name, topic_id in ids.items():
+            if name not in self.refusals:
+                assert self.kafka.topics.pop(name).id == topic_id
+                self.removed.append(name)
+        return {name: self.refusals[name] for name in ids if name in self.refusals}
+
+
+@dataclass
+class FakeFinalizers:
+    """Who was given or relieved of the finalizer, in order."""
+
+    written: list[tuple[str, bool]] = field(default_factory=list)
+    failure: ReconcileError | None = None
+
+    async def keep(self, pipeline: EventPipeline, *, present: bool) -> None:
+        if self.failure:
+            raise self.failure
+        self.written.append((pipeline.uid, present))
+
+
+@dataclass
+class FakeLegacies:
+    """Records in order."""
+
+    records: list[Legacy] = field(default_factory=list)
+    failure: ReconcileError | None = None
+
+    async def record(self, legacies: Sequence[Legacy]) -> None:
+        if self.failure:
+            raise self.failure
+        self.records += legacies
 
 
 @dataclass
@@ -205,6 +263,7 @@ class FakeRuntime:
     migrated: bool = True
     failures: dict[str, ReconcileError] = field(default_factory=dict)
     in_use: set[str] = field(default_factory=set)
+    stopping: bool = False
 
     async def apply(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
         for record in records:
@@ -245,6 +304,10 @@ class FakeRuntime:
             if isinstance(record, SecretRecord) and (record.entry, record.source) == (entry, source)
         ]
         return found[-1] if found else None
+
+    def holds_workloads(self, pipeline: EventPipeline) -> bool:
+        assert pipeline
+        return self.stopping or bool(self.names(WorkloadRecord))
 
     def holds_secret(self, pipeline: EventPipeline, reference: SecretReference) -> bool:
         return self.secret_name(pipeline, reference) in self.applied
@@ -301,11 +364,19 @@ class FakeMetrics:
     """Outcomes in order."""
 
     outcomes: list[str] = field(default_factory=list)
+    removals: int = 0
+    left: dict[Obstacle, int] = field(default_factory=dict)
 
     def reconciled(self, key: Key, seconds: float, outcome: str) -> None:
         assert key
         assert seconds >= 0
         self.outcomes.append(outcome)
+
+    def removed(self, topics: int) -> None:
+        self.removals += topics
+
+    def left_behind(self, obstacle: Obstacle, topics: int) -> None:
+        self.left[obstacle] = self.left.get(obstacle, 0) + topics
 
 
 @dataclass
@@ -333,9 +404,13 @@ class World:
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     safe: FakeSafe = field(default_factory=FakeSafe)
     lags: FakeLags = field(default_factory=FakeLags)
+    removal: FakeRemoval = field(init=False)
+    finalizers: FakeFinalizers = field(default_factory=FakeFinalizers)
+    legacies: FakeLegacies = field(default_factory=FakeLegacies)
+
+    def __post_init__(self) -> None:
+        self.removal = FakeRemoval(self.kafka)
 
     @property
     def ports(self) -> Ports:
-        return Ports(
-            self.kafka, self.vault, self.runtime, self.status, self.metrics, self.safe, self.lags
-        )
+        return Ports(**{port.name: getattr(self, port.name) for port in fields(Ports)})

@@ -8,6 +8,7 @@ A dead operator's calls neither return nor take effect; whatever still runs of i
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from eventpipeline_operator.reconcile.ports import Ports
@@ -58,12 +59,12 @@ class Mortal:
         if not inspect.iscoroutinefunction(inner):
             return inner
 
-        async def call(*arguments: Any) -> Any:
+        async def call(*arguments: Any, **named: Any) -> Any:
             if name in WRITES_MANY:
                 return await self._one_by_one(name, inner, *arguments)
             await self._life.pass_boundary(f"before {name}")
             try:
-                return await inner(*arguments)
+                return await inner(*arguments, **named)
             finally:
                 await self._life.pass_boundary(f"after {name}")
 
@@ -82,7 +83,5 @@ class Mortal:
 
 def mortal_ports(world: World, life: Life) -> Ports:
     """All ports of a world, as one operator that may die has them."""
-    parts = (world.kafka, world.vault, world.runtime, world.status)
-    kafka, vault, runtime, status = (Mortal(part, life) for part in parts)
-    safe = Mortal(world.safe, life)
-    return Ports(kafka, vault, runtime, status, world.metrics, safe, world.lags)
+    parts = {port.name: getattr(world, port.name) for port in fields(Ports)}
+    return Ports(**{name: Mortal(part, life) for name, part in parts.items()})

@@ -17,6 +17,7 @@ def test_every_variable_is_read() -> None:
         {
             "WATCH_NAMESPACES": "a, b",
             "TOPIC_GRANTS": '{"a": ["market."]}',
+            "DELETION_MAX_RECORDS": "0",
             "EXTERNAL_GRANTS": '{"b": ["prices."]}',
             "LEADER_ELECTION": "false",
             "CONCURRENCY": "3",
@@ -24,6 +25,7 @@ def test_every_variable_is_read() -> None:
     )
     assert config.watch_namespaces == ("a", "b")
     assert config.topic_grants == {"a": ("market.",)}
+    assert config.deletion_max_records == 0
     assert config.external_grants == {"b": ("prices.",)}
     assert config.leader_election is False
     assert config.concurrency == 3

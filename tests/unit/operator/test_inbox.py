@@ -17,6 +17,7 @@ class FakeReconciler:
         self.bodies: list[Any] = []
         self.claimed: list[str] = []
         self.forgotten: list[str] = []
+        self.buried: list[str] = []
         self.rivals: set[Key] = set()
 
     async def reconcile(self, body: Any, wake: Wake) -> Outcome:
@@ -27,6 +28,9 @@ class FakeReconciler:
     def claim(self, body: Any) -> set[Key]:
         self.claimed.append(body["metadata"]["uid"])
         return set(self.rivals)
+
+    def bury(self, body: Any) -> None:
+        self.buried.append(body["metadata"]["uid"])
 
     def forget(self, uid: str) -> set[Key]:
         self.forgotten.append(uid)
@@ -79,6 +83,7 @@ async def test_a_deleted_object_is_forgotten() -> None:
     inbox.deliver(queue, None, build_body())
     inbox.deliver(queue, "DELETED", build_body())
     assert (reconciler.forgotten, queue.removed, len(inbox)) == (["uid-1"], [KEY], 0)
+    assert reconciler.buried == ["uid-1"]
     assert await inbox.run_pass(KEY, Wake.CHILD) is Outcome.GONE
 
 

@@ -42,6 +42,13 @@ class Commits:
             self._threads, self._read, servers, settings, group, asked
         )
 
+    def close(self) -> None:
+        """Keep nothing: no consumer and no thread."""
+        self._threads.shutdown()
+        for consumer in self._consumers.values():
+            consumer.close()
+        self._consumers.clear()
+
     def _read(
         self, servers: str, settings: Settings, group: str, places: list[Place]
     ) -> dict[Place, int] | None:

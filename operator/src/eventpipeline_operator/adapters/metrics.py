@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from eventpipeline_operator.api.types import Key
+from eventpipeline_operator.policies.deletion import Obstacle
 
 PASSES = Histogram(
     "eventpipeline_reconcile_duration_seconds",
@@ -23,6 +24,13 @@ KAFKA_CALLS = Counter(
     "eventpipeline_kafka_calls_total", "Admin calls to Kafka.", ["call", "outcome"]
 )
 VAULT_CALLS = Counter("eventpipeline_vault_calls_total", "Calls to Vault.", ["call", "outcome"])
+TOPICS_REMOVED = Counter(
+    "eventpipeline_topics_removed_total", "Topics that went with their object."
+)
+TOPICS_LEFT = Counter(
+    "eventpipeline_topics_left_behind_total", "Topics that stayed when their object went.",
+    ["obstacle"],
+)  # fmt: skip
 OLDEST = Gauge(
     "eventpipeline_oldest_unreconciled_seconds", "How long the longest waiting object is due."
 )
@@ -38,3 +46,11 @@ class PrometheusMetrics:
         """One pass has ended."""
         del key  # a label per object would grow without bound
         PASSES.labels(outcome=outcome).observe(seconds)
+
+    def removed(self, topics: int) -> None:
+        """Topics went with their object."""
+        TOPICS_REMOVED.inc(topics)
+
+    def left_behind(self, obstacle: Obstacle, topics: int) -> None:
+        """Topics stay while their object goes."""
+        TOPICS_LEFT.labels(obstacle=obstacle).inc(topics)

@@ -46,6 +46,16 @@ class ObservedTopic:
 
 
 @dataclass(frozen=True)
+class TopicUsage:
+    """Who depends on a topic: its records, groups with committed offsets and with live members."""
+
+    id: str
+    records: int = 0
+    committed: frozenset[str] = frozenset()
+    live: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class WorkloadState:
     """How far a workload is; wanted counts processes of the newest revision.
 

@@ -1,20 +1,230 @@
-"""What happens when an object goes: its children follow by owner reference, its topics stay."""
+"""When an object goes: its workloads stop, then its topics go or are left behind, and that is told.
 
-from collections.abc import Mapping
+Under Retain (the default) nothing waits for the operator: children follow by owner reference, and
+what stays in Kafka is told when the object is gone. Under Delete a finalizer of ours holds the
+object until its topics are decided about, within a minute of the operator's seeing it.
+policies/deletion.py decides.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
+from eventpipeline_operator.api.conditions import Condition, ConditionType, Status
+from eventpipeline_operator.api.names import FINALIZER, ORPHAN_FINALIZER, topic_prefix
+from eventpipeline_operator.api.parsing import identify
+from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.api.types import DeletionPolicy, EventPipeline
+from eventpipeline_operator.desired.parting import build_parting, recorded_topics
+from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled, Waiting
+from eventpipeline_operator.policies.deletion import (
+    Budget,
+    DeletionPlan,
+    Left,
+    Obstacle,
+    keep_all,
+    plan_deletion,
+)
+from eventpipeline_operator.reconcile.claims import Claims
+from eventpipeline_operator.reconcile.ports import Legacy, Ports
+from eventpipeline_operator.reconcile.queue import Outcome
+
 log = structlog.get_logger()
 
+PATIENCE_SECONDS = 45.0  # of the minute: the rest is for telling and releasing
+POLL_SECONDS = 1.0
+LEAST_SECONDS = 5.0
 
-def finalize_pipeline(body: Mapping[str, Any]) -> None:
-    """Name what is left behind; nothing blocks the deletion."""
-    topics = ((body.get("status") or {}).get("topics") or {}).get("items") or ()
-    left = [item["topicName"] for item in topics]
-    meta = body["metadata"]
-    log.info(
-        "object deleted, its topics are retained",
-        pipeline=f"{meta['namespace']}/{meta['name']}",
-        topics=left,
-    )
+
+@dataclass
+class _Departure:
+    """How far the end of one object is."""
+
+    began: float
+    waiting: tuple[Left, ...] = ()
+    removed: set[str] = field(default_factory=set)
+    told: bool = False
+    released: bool = False
+
+
+class Departures:
+    """Guards live objects, and sees off those that go."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        claims: Claims,
+        max_records: int,
+        clock: Callable[[], float],
+        now: Callable[[], str],
+    ) -> None:
+        self._ports = ports
+        self._claims = claims
+        self._max_records = max_records
+        self._clock = clock
+        self._now = now
+        self._departures: dict[str, _Departure] = {}
+        self._unwritten: list[Legacy] = []
+
+    async def guard(self, pipeline: EventPipeline) -> None:
+        """Have the finalizer on a live object exactly where Delete is set."""
+        wanted = pipeline.deletion_policy is DeletionPolicy.DELETE
+        if wanted != (FINALIZER in pipeline.finalizers):
+            await self._ports.finalizers.keep(pipeline, present=wanted)
+
+    async def finalize(self, pipeline: EventPipeline) -> Outcome:
+        """One pass over an object that goes."""
+        departure = self._departures.setdefault(pipeline.uid, _Departure(self._clock()))
+        if departure.released or FINALIZER not in pipeline.finalizers:
+            return Outcome.DONE
+        left = await self._decide(pipeline, departure)
+        if left is None:
+            return Outcome.RETRY
+        if left:
+            await self._leave(pipeline, departure, left)
+        await self._ports.finalizers.keep(pipeline, present=False)
+        departure.released = True
+        log.info("object released", removed=len(departure.removed), left=len(left))
+        return Outcome.DONE
+
+    def due_in(self, uid: str) -> float | None:
+        """Seconds until an object that goes wants its next pass."""
+        departure = self._departures.get(uid)
+        return None if departure is None or departure.released else POLL_SECONDS
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._departures.pop(uid, None)
+
+    def bury(self, body: Mapping[str, Any]) -> None:
+        """The object is gone: what it leaves is told, unless that was done while it went."""
+        pipeline = identify(body)
+        departure = self._departures.get(pipeline.uid)
+        removed = departure.removed if departure else set()
+        topics = [t for t in recorded_topics(pipeline.status) if t not in removed]
+        if topics and not (departure and departure.released):
+            left = keep_all(topics, Obstacle.RETAINED)
+            self._tell(pipeline, left)
+            servers = (body["spec"].get("kafka") or {}).get("bootstrapServers", "")
+            self._unwritten.append(self._legacy(pipeline, servers, left))
+
+    async def flush(self) -> None:
+        """Write down what objects that are gone have left."""
+        written = tuple(self._unwritten)
+        if written:
+            await self._ports.legacies.record(written)
+            del self._unwritten[: len(written)]
+
+    async def _decide(
+        self, pipeline: EventPipeline, departure: _Departure
+    ) -> tuple[Left, ...] | None:
+        """What is left behind; None while that is open."""
+        fixed = _foregone(pipeline)
+        if fixed:
+            recorded = recorded_topics(pipeline.status)
+            return keep_all((t for t in recorded if t not in departure.removed), fixed)
+        remaining = departure.began + PATIENCE_SECONDS - self._clock()
+        if remaining <= 0:
+            return departure.waiting
+        try:
+            async with asyncio.timeout(max(remaining, LEAST_SECONDS)):
+                plan = await self._attempt(pipeline, departure)
+        except (ReconcileError, TimeoutError) as error:
+            plan = self._postpone(pipeline, departure, error)
+        departure.waiting = (*plan.left, *plan.waiting)
+        if not plan.waiting:
+            return plan.left
+        log.info(
+            "object waits to go", topics={each.topic: each.message for each in plan.waiting[:20]}
+        )
+        return None
+
+    async def _attempt(self, pipeline: EventPipeline, departure: _Departure) -> DeletionPlan:
+        """Stop the workloads, judge the topics, remove what may go."""
+        runtime, removal = self._ports.runtime, self._ports.removal
+        await runtime.prune(pipeline, [])
+        if runtime.holds_workloads(pipeline):
+            raise Waiting(Obstacle.WORKLOADS_RUNNING, "workloads are still stopping")
+        parting, access = build_parting(pipeline), pipeline.kafka_access
+        if not parting.topics:
+            return DeletionPlan()
+        existing = await removal.inspect(access, tuple(parting.topics))
+        rivals = self._claims.rivals(pipeline.uid, pipeline.bootstrap_servers, existing)
+        budget = Budget(
+            prefix=topic_prefix(pipeline.key),
+            groups=parting.groups,
+            max_records=self._max_records,
+            approved=pipeline.approved_deletions,
+        )
+        plan = plan_deletion(parting.topics, existing, rivals, budget)
+        if not plan.remove:
+            return plan
+        refused = await removal.remove(access, plan.remove)
+        removed = plan.remove.keys() - refused.keys()
+        departure.removed |= removed
+        self._ports.metrics.removed(len(removed))
+        log.info("topics removed", topics=sorted(removed))
+        kept = tuple(Left(name, Obstacle.REFUSED, words) for name, words in refused.items())
+        return DeletionPlan(waiting=plan.waiting, left=(*plan.left, *kept))
+
+    def _postpone(
+        self, pipeline: EventPipeline, departure: _Departure, error: Exception
+    ) -> DeletionPlan:
+        """Nothing could be decided now: what passes by itself is waited for."""
+        message = error.message if isinstance(error, ReconcileError) else "no answer in time"
+        obstacle = Obstacle.KAFKA_UNAVAILABLE
+        if isinstance(error, Stalled):
+            obstacle = Obstacle.KAFKA_DENIED
+        elif isinstance(error, Waiting):
+            obstacle = Obstacle.WORKLOADS_RUNNING
+        topics = [t for t in build_parting(pipeline).topics if t not in departure.removed]
+        left = keep_all(topics, obstacle, message)
+        return DeletionPlan(left=left) if isinstance(error, Stalled) else DeletionPlan(waiting=left)
+
+    async def _leave(
+        self, pipeline: EventPipeline, departure: _Departure, left: tuple[Left, ...]
+    ) -> None:
+        if not departure.told:
+            departure.told = True
+            self._tell(pipeline, left)
+            named = ", ".join(f"{each.topic} ({each.message or each.obstacle})" for each in left)
+            said = f"{len(left)} topics are left behind: {named}"
+            await self._ports.status.emit_event(
+                pipeline,
+                Condition(ConditionType.TOPICS, Status.FALSE, Reason.TOPICS_LEFT_BEHIND, said),
+            )
+        try:
+            legacy = self._legacy(pipeline, pipeline.bootstrap_servers, left)
+            await self._ports.legacies.record([legacy])
+        except Retryable:
+            raise
+        except ReconcileError as error:  # the log has it: nothing may hold the object for ever
+            log.warning("record of what is left not written", message=error.message)
+
+    def _tell(self, pipeline: EventPipeline, left: tuple[Left, ...]) -> None:
+        for obstacle, count in Counter(each.obstacle for each in left).items():
+            self._ports.metrics.left_behind(obstacle, count)
+        wanted = all(each.obstacle is Obstacle.RETAINED for each in left)
+        (log.info if wanted else log.warning)(
+            "topics left behind",
+            pipeline=str(pipeline.key),
+            topics={each.topic: f"{each.obstacle}: {each.message}" for each in left},
+        )
+
+    def _legacy(self, pipeline: EventPipeline, servers: str, left: tuple[Left, ...]) -> Legacy:
+        return Legacy(pipeline.key, pipeline.uid, servers, self._now(), left)
+
+
+def _foregone(pipeline: EventPipeline) -> Obstacle | None:
+    """Why nothing is to be decided."""
+    if pipeline.deletion_policy is DeletionPolicy.RETAIN:
+        return Obstacle.RETAINED
+    if not pipeline.bootstrap_servers:
+        return Obstacle.SPEC_UNREADABLE
+    if ORPHAN_FINALIZER in pipeline.finalizers:  # kubectl delete --cascade=orphan
+        return Obstacle.ORPHANED
+    return None

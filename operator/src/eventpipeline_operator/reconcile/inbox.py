@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 
 from eventpipeline_operator.api.types import Key
-from eventpipeline_operator.reconcile.finalize import finalize_pipeline
 from eventpipeline_operator.reconcile.pipeline import Reconciler
 from eventpipeline_operator.reconcile.queue import Outcome, Queue, Wake
 
@@ -85,9 +84,9 @@ class Inbox:
         if kept and kept.uid == body["metadata"]["uid"]:
             del self._kept[key]
             queue.remove(key)
+            self._reconciler.bury(body)
             for other in self._reconciler.forget(kept.uid) - {key}:
                 queue.add(other, Wake.CHANGE)
-            finalize_pipeline(body)
 
 
 def _urgency(body: Body) -> Wake:

@@ -30,6 +30,7 @@ from eventpipeline_operator.policies import conditions as policy
 from eventpipeline_operator.policies.grants import Grants
 from eventpipeline_operator.policies.readiness import evaluate_steps
 from eventpipeline_operator.reconcile.claims import Claims
+from eventpipeline_operator.reconcile.finalize import Departures
 from eventpipeline_operator.reconcile.leases import Exists, Leases
 from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Outcome, Wake
@@ -64,6 +65,7 @@ class Settings:
 
     signing_key: bytes = field(repr=False)
     grants: Grants = field(default_factory=Grants)
+    max_records: int = 1000
     trust_seconds: float = 60.0
 
 
@@ -89,6 +91,7 @@ class Reconciler:
         self._now = now
         self._memories: dict[str, Memory] = {}
         self._claims = Claims(settings.grants)
+        self._departures = Departures(ports, self._claims, settings.max_records, clock, now)
         self._leases = Leases(ports.vault, ports.safe, wall)
         self.scaler = Scaler(ports.lags, ports.runtime, clock)
 
@@ -96,12 +99,13 @@ class Reconciler:
         """One pass; never raises for what is the object's or a server's fault."""
         started = self._clock()
         pipeline, complaints = _understand(body)
-        if pipeline.deleting:
-            return Outcome.DONE
         memory = self._memories.setdefault(pipeline.uid, Memory(pipeline.status))
         pipeline = replace(pipeline, status=memory.status)  # what was written, not what came back
         try:
-            outcome = await self._run(pipeline, memory, wake, complaints)
+            if pipeline.deleting:
+                outcome = await self._departures.finalize(pipeline)
+            else:
+                outcome = await self._run(pipeline, memory, wake, complaints)
         except ReconcileError as error:  # a status that could not be written
             log.warning("pass broken off", reason=error.reason, message=error.message)
             outcome = Outcome.RETRY
@@ -115,24 +119,32 @@ class Reconciler:
         except Stalled:  # what it claimed before stays its own
             return set()
 
+    def bury(self, body: Mapping[str, Any]) -> None:
+        """The object is gone: tell what it leaves."""
+        self._departures.bury(body)
+
     def forget(self, uid: str) -> set[Key]:
         """The object is gone; returns the others that may now have its topics."""
         self._memories.pop(uid, None)
+        self._departures.forget(uid)
         self._leases.forget(uid)
         self.scaler.forget(uid)
         return self._claims.release(uid)
 
     def due_in(self, uid: str) -> float | None:
         """Seconds until the object wants a pass of itself."""
-        return self._leases.due_in(uid)
+        dues = (self._leases.due_in(uid), self._departures.due_in(uid))
+        return min((due for due in dues if due is not None), default=None)
 
     async def sweep(self, exists: Exists) -> None:
-        """Revoke the leases of objects that are gone."""
+        """Revoke the leases of objects that are gone, and write down what they have left."""
+        await self._departures.flush()
         await self._leases.sweep(exists)
 
     async def _run(
         self, pipeline: EventPipeline, memory: Memory, wake: Wake, complaints: Sequence[str]
     ) -> Outcome:
+        await self._departures.guard(pipeline)
         await self._leases.keep(pipeline)
         refusal = _refusal(pipeline, complaints)
         if refusal:  # only a change of the object can mend it

@@ -5,7 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from eventpipeline_operator.api.conditions import Condition
-from eventpipeline_operator.api.observed import MigrationState, ObservedTopic, WorkloadState
+from eventpipeline_operator.api.observed import (
+    MigrationState,
+    ObservedTopic,
+    TopicUsage,
+    WorkloadState,
+)
 from eventpipeline_operator.api.offsets import GroupOffsets
 from eventpipeline_operator.api.types import EventPipeline, KafkaAccess, Key, Vault
 from eventpipeline_operator.desired.records import (
@@ -18,6 +23,7 @@ from eventpipeline_operator.desired.records import (
     WorkloadRecord,
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
+from eventpipeline_operator.policies.deletion import Left, Obstacle
 from eventpipeline_operator.policies.leases import Term
 
 Record = SecretRecord | SecretReference | WorkloadRecord | MigrationRecord | RouteRecord
@@ -172,6 +178,10 @@ class Runtime(Protocol):
         """The last delivered secret of an entry that came from the same source."""
         ...
 
+    def holds_workloads(self, pipeline: EventPipeline) -> bool:
+        """Whether anything of the pipeline is still running, or may be started."""
+        ...
+
     def holds_secret(self, pipeline: EventPipeline, reference: SecretReference) -> bool:
         """Whether a delivered secret is there."""
         ...
@@ -184,6 +194,47 @@ class Runtime(Protocol):
 
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
         """What the runtime calls a delivered secret."""
+        ...
+
+
+class TopicRemoval(Protocol):
+    """Taking topics away; failures are as of Kafka."""
+
+    async def inspect(
+        self, access: KafkaAccess, names: Collection[str]
+    ) -> Mapping[str, TopicUsage]:
+        """Who depends on topics; those that do not exist are left out."""
+        ...
+
+    async def remove(self, access: KafkaAccess, ids: Mapping[str, str]) -> Mapping[str, str]:
+        """Remove topics (name to id) if they still are the same; refusals by name, in words."""
+        ...
+
+
+class Finalizers(Protocol):
+    """Keeps an object from going before its topics have been decided about."""
+
+    async def keep(self, pipeline: EventPipeline, *, present: bool) -> None:
+        """Add or remove ours; an object that is gone needs none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """What an object that is gone has left in Kafka."""
+
+    key: Key
+    uid: str
+    servers: str
+    at: str
+    topics: tuple[Left, ...]
+
+
+class Legacies(Protocol):
+    """Records of the operator's own about what is left behind."""
+
+    async def record(self, legacies: Sequence[Legacy]) -> None:
+        """Write them down; the same again changes nothing."""
         ...
 
 
@@ -206,6 +257,14 @@ class Metrics(Protocol):
         """One pass has ended."""
         ...
 
+    def removed(self, topics: int) -> None:
+        """Topics went with their object."""
+        ...
+
+    def left_behind(self, obstacle: Obstacle, topics: int) -> None:
+        """Topics stay while their object goes."""
+        ...
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -218,3 +277,6 @@ class Ports:
     metrics: Metrics
     safe: Safe
     lags: Lags
+    removal: TopicRemoval
+    finalizers: Finalizers
+    legacies: Legacies

@@ -43,6 +43,7 @@ from eventpipeline_operator.reconcile.ports import Record
 log = structlog.get_logger()
 
 FIRST = frozenset({CONFIG_MAP.name, SECRET.name, SERVICE_ACCOUNT.name})
+RUNNING = (DEPLOYMENT.name, JOB.name, POD.name)
 PRUNED = tuple(kind.name for kind in OWNED)
 
 
@@ -149,6 +150,14 @@ class KubeRuntime:
         return any(
             child.secret and child.secret[0] == entry and child.ref.name != name
             for child in self._cache.of(pipeline.key, SECRET.name)
+        )
+
+    def holds_workloads(self, pipeline: EventPipeline) -> bool:
+        """Whether a Deployment or Job is left, or a pod of one."""
+        return any(
+            child.ref.kind == POD.name or child.owner_uid == pipeline.uid
+            for kind in RUNNING
+            for child in self._cache.of(pipeline.key, kind)
         )
 
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
