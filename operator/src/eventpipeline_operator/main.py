@@ -165,18 +165,19 @@ async def work(
     QUEUED.set_function(lambda: len(queue))
     OBJECTS.set_function(lambda: len(inbox))
     watcher = Watcher(client, cache, config.watch_namespaces)
-    memo = kopf.Memo(note=inbox.note, deliver=lambda kind, body: inbox.deliver(queue, kind, body))
+    memo = kopf.Memo(deliver=lambda kind, body: inbox.deliver(queue, kind, body))
     async with asyncio.TaskGroup() as group:
         group.create_task(watcher.run())
         if config.leader_election:
             group.create_task(lease.keep())
         await watcher.synced.wait()
-        log.info("children known")
+        await note_all(client, inbox, config.watch_namespaces)
+        log.info("children and claims known")
         group.create_task(queue.run())
         group.create_task(report_age(queue))
         looks = config.resync_seconds / LOOKS_A_RESYNC
         group.create_task(reconciler.scaler.run(looks, lambda key: queue.add(key, Wake.CHILD)))
-        group.create_task(sweep(reconciler, sessions, client))
+        group.create_task(sweep(client, reconciler, sessions, inbox, queue))
         group.create_task(run_kopf(config, memo, stop))
 
 
@@ -201,8 +202,18 @@ async def report_age(queue: Queue) -> None:
         await asyncio.sleep(1)
 
 
-async def sweep(reconciler: Reconciler, sessions: VaultSessions, client: KubeClient) -> None:
-    """Give back to Vault, from time to time, what objects that are gone have held."""
+async def note_all(client: KubeClient, inbox: Inbox, namespaces: tuple[str, ...]) -> None:
+    """Know all claims before the first pass; kopf's own index takes n² steps for n objects."""
+    for scope in namespaces or (None,):
+        async for page in client.pages(PIPELINE.path(scope), []):
+            for body in page["items"]:
+                inbox.note(body)
+
+
+async def sweep(
+    client: KubeClient, reconciler: Reconciler, sessions: VaultSessions, inbox: Inbox, queue: Queue
+) -> None:
+    """Give up, from time to time, what objects that are gone have held."""
 
     async def exists(key: Key, uid: str) -> bool:
         live = await client.get(Ref(PIPELINE.name, *key))
@@ -211,6 +222,7 @@ async def sweep(reconciler: Reconciler, sessions: VaultSessions, client: KubeCli
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
+            await inbox.forget_ended(queue, exists)
             await reconciler.sweep(exists)
             await sessions.forget_ended()
         except (ReconcileError, ApiError) as error:

@@ -113,8 +113,24 @@ def test_every_claim_is_known_before_the_first_pass() -> None:
     for body in bodies:
         inbox.note(body)
     assert (reconciler.claimed, queue.added) == (["a", "b"], [])
-    inbox.deliver(queue, None, bodies[0])
-    assert sorted(queue.added) == [(Key("team", name), Wake.CHANGE) for name in ("a", "b")]
+    for body in bodies:
+        inbox.deliver(queue, None, body)
+    assert queue.added == [(Key("team", name), Wake.CHANGE) for name in ("a", "b")]
+
+
+async def test_an_object_that_ended_before_its_delivery_has_no_pass_and_no_claims() -> None:
+    inbox, reconciler, queue = build()
+    for name in ("there", "gone"):
+        inbox.note(build_body(name=name, uid=name))
+
+    async def exists(key: Key, uid: str) -> bool:
+        assert key.name == uid
+        return uid == "there"
+
+    await inbox.forget_ended(queue, exists)
+    assert (reconciler.forgotten, len(inbox), queue.added) == (["gone"], 1, [])
+    inbox.deliver(queue, None, build_body(name="there", uid="there"))
+    assert queue.added == [(Key("team", "there"), Wake.CHANGE)]
 
 
 def test_a_body_that_was_noted_is_read_once() -> None:
@@ -135,12 +151,22 @@ def test_after_a_restart_objects_that_were_settled_wait_behind_those_that_were_n
     assert wakes == {"settled": Wake.RESYNC, "changed": Wake.CHANGE}
 
 
-def test_a_rival_of_a_settled_object_is_urgent_whatever_the_order() -> None:
+def test_a_rival_of_a_settled_object_is_urgent() -> None:
     inbox, reconciler, queue = build()
     reconciler.rivals = {KEY}
     body = build_body(name="other", uid="other")
-    inbox.note({**body, "status": {"observedGeneration": 1}})
-    reconciler.rivals = set()
-    inbox.note({**build_body(), "status": {"observedGeneration": 1}})
-    inbox.deliver(queue, None, body)
+    inbox.deliver(queue, None, {**body, "status": {"observedGeneration": 1}})
+    assert sorted(queue.added) == [
+        (Key("team", "other"), Wake.RESYNC),
+        (KEY, Wake.CHANGE),
+    ]
+
+
+def test_a_rival_that_was_noted_waits_for_its_own_delivery() -> None:
+    inbox, reconciler, queue = build()
+    inbox.note(build_body())
+    reconciler.rivals = {KEY}
+    inbox.deliver(queue, None, build_body(name="other", uid="other"))
+    assert queue.added == [(Key("team", "other"), Wake.CHANGE)]
+    inbox.deliver(queue, None, build_body())
     assert (KEY, Wake.CHANGE) in queue.added

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from eventpipeline_operator.api.types import Key
+from eventpipeline_operator.reconcile.leases import Exists
 from eventpipeline_operator.reconcile.pipeline import Reconciler
 from eventpipeline_operator.reconcile.queue import Outcome, Queue, Wake
 
@@ -31,37 +32,55 @@ class Inbox:
     def __init__(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
         self._kept: dict[Key, _Kept] = {}
-        self._news: dict[Key, Wake] = {}
+        self._listed: dict[Key, str] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def note(self, body: Body) -> None:
-        """An object was seen or has changed; passes come with the delivery that follows."""
-        meta = body["metadata"]
-        key = Key(meta["namespace"], meta["name"])
-        before = self._kept.get(key)
-        if before and (before.uid, before.version) == (meta["uid"], meta.get("resourceVersion")):
-            return
-        kept = _keep(body)
-        self._kept[key] = kept
-        if before is None or before.fingerprint != kept.fingerprint:
-            concerned = self._reconciler.claim(body)
-            if before and before.uid != kept.uid:
-                concerned |= self._reconciler.forget(before.uid)
-            self._news |= dict.fromkeys(concerned, Wake.CHANGE)
-            self._news[key] = min(_urgency(body), self._news.get(key, Wake.RESYNC))
+        """An object was there at the start; its pass comes with its delivery.
+
+        So all claims are known before the first pass, and none is made for an object whose end
+        nobody will tell of.
+        """
+        key = _key(body)
+        self._take_in(key, body)
+        self._listed[key] = body["metadata"]["uid"]
 
     def deliver(self, queue: Queue, kind: str | None, body: Body) -> None:
         """An object was seen (kind None), changed or deleted."""
+        key = _key(body)
+        listed = self._listed.pop(key, None)
         if kind == "DELETED":
-            meta = body["metadata"]
-            self._drop(queue, Key(meta["namespace"], meta["name"]), body)
+            self._drop(queue, key, body)
             return
-        self.note(body)
-        news, self._news = self._news, {}
-        for key, wake in news.items():
-            queue.add(key, wake)
+        news = self._take_in(key, body)
+        if listed or key in news:
+            news[key] = _urgency(body)
+        for each, wake in news.items():
+            if each not in self._listed:
+                queue.add(each, wake)
+
+    async def forget_ended(self, queue: Queue, exists: Exists) -> None:
+        """Drop objects that ended after they were noted and before they could be delivered."""
+        for key, uid in tuple(self._listed.items()):
+            if not await exists(key, uid) and key in self._listed:
+                del self._listed[key]
+                self._drop(queue, key, _unpack(self._kept[key]))
+
+    def _take_in(self, key: Key, body: Body) -> dict[Key, Wake]:
+        """Keep the body; whose pass it asks for."""
+        meta, before = body["metadata"], self._kept.get(key)
+        if before and (before.uid, before.version) == (meta["uid"], meta.get("resourceVersion")):
+            return {}
+        kept = _keep(body)
+        self._kept[key] = kept
+        if before and before.fingerprint == kept.fingerprint:
+            return {}
+        concerned = self._reconciler.claim(body)
+        if before and before.uid != kept.uid:
+            concerned |= self._reconciler.forget(before.uid)
+        return dict.fromkeys({key, *concerned}, Wake.CHANGE)
 
     def due_in(self, key: Key) -> float | None:
         """Seconds until an object wants a pass of itself."""
@@ -73,7 +92,7 @@ class Inbox:
         kept = self._kept.get(key)
         if kept is None:
             return Outcome.GONE
-        body = json.loads(zlib.decompress(kept.packed))
+        body = _unpack(kept)
         with structlog.contextvars.bound_contextvars(
             pipeline=str(key), generation=body["metadata"]["generation"]
         ):
@@ -87,6 +106,10 @@ class Inbox:
             self._reconciler.bury(body)
             for other in self._reconciler.forget(kept.uid) - {key}:
                 queue.add(other, Wake.CHANGE)
+
+
+def _key(body: Body) -> Key:
+    return Key(body["metadata"]["namespace"], body["metadata"]["name"])
 
 
 def _urgency(body: Body) -> Wake:
@@ -103,3 +126,8 @@ def _keep(body: Body) -> _Kept:
     fingerprint = (meta["uid"], meta["generation"], meta.get("deletionTimestamp"))
     version = meta.get("resourceVersion", "")
     return _Kept(meta["uid"], version, fingerprint, zlib.compress(json.dumps(slim).encode(), 1))
+
+
+def _unpack(kept: _Kept) -> Body:
+    body: Body = json.loads(zlib.decompress(kept.packed))
+    return body

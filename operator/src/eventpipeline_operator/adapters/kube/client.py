@@ -20,6 +20,7 @@ from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled, Wa
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+PAGE = "500"
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 BUSY_TRIES, BUSY_SECONDS = 4, 5.0
 NOT_FOUND, CONFLICT, GONE, TOO_MANY, FORBIDDEN = 404, 409, 410, 429, 403
@@ -96,9 +97,16 @@ class KubeClient:
         query = [("fieldManager", FIELD_MANAGER)]
         await self._json("PATCH", ref.path + "/status", query, patch, JSON_PATCH)
 
-    async def list_page(self, path: str, query: list[tuple[str, str]]) -> Json:
-        """One page of a list."""
-        return await self._json("GET", path, query)
+    async def pages(self, path: str, query: list[tuple[str, str]]) -> AsyncIterator[Json]:
+        """A list, page by page."""
+        more: list[tuple[str, str]] = []
+        while True:
+            page = await self._json("GET", path, [*query, ("limit", PAGE), *more])
+            yield page
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            more = [("continue", token)]
 
     async def watch(self, path: str, query: list[tuple[str, str]]) -> AsyncIterator[Json]:
         """Events of a watch until the server ends it."""

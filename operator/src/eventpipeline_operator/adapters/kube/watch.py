@@ -18,7 +18,6 @@ from eventpipeline_operator.api.labels import SELECTOR
 
 log = structlog.get_logger()
 
-PAGE = "500"
 WATCH_SECONDS = "290"
 PAUSE_LIMIT = 30.0
 
@@ -65,18 +64,13 @@ class Watcher:
 
     async def _list(self, kind: Kind, scope: str | None) -> str:
         seen: set[Ref] = set()
-        query = [("labelSelector", SELECTOR), ("limit", PAGE)]
-        while True:
-            page = await self._client.list_page(kind.path(scope), query)
+        version = ""
+        async for page in self._client.pages(kind.path(scope), [("labelSelector", SELECTOR)]):
+            version = page["metadata"]["resourceVersion"]
             for item in page["items"]:
                 child = summarise(item, kind.name)
                 seen.add(child.ref)
                 self._cache.put(child)
-            token = page["metadata"].get("continue")
-            if not token:
-                break
-            query = [("labelSelector", SELECTOR), ("limit", PAGE), ("continue", token)]
-        version: str = page["metadata"]["resourceVersion"]
         self._cache.retain(kind.name, scope, seen, version)
         self._pending.discard((kind.name, scope))
         if not self._pending:
