@@ -19,6 +19,7 @@ from servers.local import find_artifact
 from servers.vault import VaultServer
 
 PASSES = "reconcile_duration_seconds_count"
+WRITES = "kubernetes_writes_total"
 POLL = 0.1
 
 
@@ -80,17 +81,18 @@ class Installation:
         """The operator's metrics now."""
         return await scrape(cluster.session, self.operator.metrics_url)
 
-    async def wait_idle(self, cluster: Cluster, seconds: float = 60) -> None:
-        """Wait until nothing is due and no pass has ended since the look before."""
-        ended = -1.0
+    async def wait_written(self, cluster: Cluster, seconds: float = 60) -> None:
+        """Wait until nothing has been written for a second."""
+        writes = -1.0
 
-        async def idle() -> bool:
-            nonlocal ended
+        async def still() -> bool:
+            nonlocal writes
             found = await self.metrics(cluster)
-            before, ended = ended, total(found, PASSES)
-            return not total(found, "queue_length") and ended == before
+            lease = found.get((WRITES, (("kind", "Lease"), ("result", "configured"))), 0.0)
+            before, writes = writes, total(found, WRITES) - lease
+            return writes == before
 
-        await wait_until(idle, seconds, every=0.5)
+        await wait_until(still, seconds, every=1.0)
 
 
 @contextmanager

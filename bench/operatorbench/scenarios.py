@@ -106,7 +106,7 @@ async def _create(
 
 async def _rest(at: Installation, cluster: Cluster) -> Stage:
     stage = Stage("rest", f"at rest for {PERIODS} resync periods of {at.resync_seconds} s")
-    await at.wait_idle(cluster)
+    await at.wait_written(cluster)
     before = await _begin(at, cluster)
     async with at.sampled() as usage:
         await asyncio.sleep(PERIODS * at.resync_seconds * 1.1)  # the longest that jitter allows
@@ -212,7 +212,7 @@ async def _end(
     at: Installation, cluster: Cluster, stage: Stage, before: Metrics, objects: int
 ) -> None:
     """What making the objects Ready took, once nothing is due any more."""
-    await at.wait_idle(cluster)
+    await at.wait_written(cluster)
     kubernetes, vault, after = await _take_stock(at, cluster)
     stage.counts["Kubernetes writes"] = dict(kubernetes.writes)
     stage.counts["Kubernetes reads"] = dict(kubernetes.reads)
