@@ -1,0 +1,115 @@
+"""The API server refuses for a while, drops watches, or has forgotten where a watch was."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from servers.kafka import KafkaServer
+from servers.kubernetes_cluster import Cluster, build_shop
+from servers.kubernetes_operator import OperatorProcess
+from servers.kubernetes_proxy import Asked, KubernetesProxy
+from servers.vault import VaultServer
+from servers.waiting import wait_for
+
+Json = dict[str, Any]
+CHILDREN = ("configmaps", "serviceaccounts", "services", "deployments", "poddisruptionbudgets",
+            "ingresses")  # fmt: skip
+
+
+@pytest.fixture
+def operator(stand_in: OperatorProcess) -> Iterator[OperatorProcess]:
+    yield stand_in
+    assert stand_in.metric("leader") == 1.0, "it neither ended nor lost its Lease"
+
+
+def is_write(asked: Asked) -> bool:
+    return asked.method != "GET" and not asked.resource.startswith("leases")
+
+
+def is_read(asked: Asked) -> bool:
+    return asked.method == "GET" and not asked.resource.startswith("leases")
+
+
+def is_watch(asked: Asked) -> bool:
+    return asked.watch
+
+
+def apply_shop(cluster: Cluster, kafka: KafkaServer, vault: VaultServer) -> None:
+    """Everything of it but its migration."""
+    name = cluster.namespace
+    cluster.run("create", "serviceaccount", "shop-vault")
+    vault.write(name, USER="ada", PASSWORD="p@ss/word")
+    vault.allow(name, name, "shop-vault", name)
+    manifest = build_shop(name, kafka, vault)
+    del manifest["spec"]["services"][0]["migrate"]
+    cluster.apply(manifest)
+
+
+def wait_until_ready(cluster: Cluster) -> None:
+    wait_for("the Deployments", lambda: len(cluster.names("deployments")) == 3, seconds=60)
+    cluster.finish_rollouts()
+    cluster.wait_for_condition("Ready", "True", "Succeeded")
+
+
+def check_each_child_was_written_once(cluster: Cluster, proxy: KubernetesProxy) -> None:
+    for kind in CHILDREN:
+        there = len(cluster.names(kind) - {"default", "shop-vault", "kube-root-ca.crt"})
+        assert proxy.asked["PATCH", kind] == there, kind
+
+
+@pytest.mark.parametrize("matches", [is_write, is_read], ids=["writes", "reads"])
+def test_a_server_with_too_much_to_do_is_waited_for(
+    matches: Callable[[Asked], bool], operator: OperatorProcess, proxy: KubernetesProxy,
+    cluster: Cluster, kafka: KafkaServer, vault: VaultServer,
+) -> None:  # fmt: skip
+    proxy.asked.clear()
+    with proxy.refusing(matches, times=40) as refusal:
+        apply_shop(cluster, kafka, vault)
+        if matches is is_read:  # so that there is something to read anew
+            assert proxy.cut_watches()
+        wait_for("refusals", lambda: refusal.hits >= 10)
+        wait_until_ready(cluster)
+    check_each_child_was_written_once(cluster, proxy)
+    assert operator.metric("kafka_calls_total", call="create_topics", outcome="failed") is None
+
+
+def test_what_happens_while_watches_are_down_is_seen_afterwards(
+    operator: OperatorProcess, proxy: KubernetesProxy,
+    cluster: Cluster, kafka: KafkaServer, vault: VaultServer,
+) -> None:  # fmt: skip
+    apply_shop(cluster, kafka, vault)
+    wait_until_ready(cluster)
+    with proxy.refusing(is_watch, status=503, retry_after=None):
+        assert proxy.cut_watches()
+        cluster.run("delete", "service", "shop-order")
+        cluster.run("patch", "evp", "shop", "--type=merge", "-p", '{"spec":{"config":{"A":"b"}}}')
+    wait_for("the Service", lambda: cluster.get("service", "shop-order"), seconds=60)
+
+    def configured() -> bool:
+        live = cluster.get("eventpipeline", "shop")
+        return bool(live["status"]["observedGeneration"] == live["metadata"]["generation"])
+
+    wait_for("the change", configured, seconds=60)
+    writes = operator.writes()
+    passes = operator.metric("reconcile_duration_seconds_count") or 0
+    wait_for(
+        "rest", lambda: (operator.metric("reconcile_duration_seconds_count") or 0) > passes + 1
+    )
+    assert operator.writes() == writes
+
+
+def test_a_watch_that_is_too_old_is_begun_anew(
+    operator: OperatorProcess, proxy: KubernetesProxy,
+    cluster: Cluster, kafka: KafkaServer, vault: VaultServer,
+) -> None:  # fmt: skip
+    apply_shop(cluster, kafka, vault)
+    wait_until_ready(cluster)
+    writes = operator.writes()
+    with proxy.refusing(is_watch, status=410, retry_after=None, times=12) as refusal:
+        assert proxy.cut_watches()
+        wait_for("every watch to be refused", lambda: not refusal.left)
+    proxy.asked.clear()
+    cluster.run("delete", "service", "shop-order")
+    wait_for("the Service", lambda: cluster.get("service", "shop-order"), seconds=60)
+    assert operator.writes() == writes + 1
