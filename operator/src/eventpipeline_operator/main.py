@@ -96,8 +96,8 @@ async def run(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with ApiClient(await kube_configuration()) as api:
-        client = KubeClient(api)
-        lease = Lease(client, config.namespace, config.identity)
+        lease = Lease(KubeClient(api), config.namespace, config.identity)
+        client = KubeClient(api, lease.check) if config.leader_election else KubeClient(api)
         health = Health(oldest=lambda: 0.0, stuck_seconds=config.stuck_seconds)
         server = await serve(health, config.port)
         health.ready = True
@@ -130,10 +130,10 @@ async def work(
     cache = Cache(lambda key: queue.add(key, Wake.CHILD))
     tokens = KubeTokens(client)
     safe = KubeSafe(client, config.namespace)
-    calls = VaultCalls(tokens.authority)
+    calls = VaultCalls(tokens.authority, client.may_write)
     sessions = VaultSessions(calls, tokens.token, safe, time.time)
     security = KafkaSecurity(tokens.contents, config.namespace, parse_admins(config.kafka_admins))
-    kafka = KafkaAdmin(security)
+    kafka = KafkaAdmin(security, client.may_write)
     reconciler = Reconciler(
         Ports(
             kafka=kafka,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -67,7 +67,10 @@ W = TypeVar("W")
 class Cluster:
     """One cluster's client, its calls batched over all pipelines."""
 
-    def __init__(self, servers: str, security: Settings) -> None:
+    def __init__(
+        self, servers: str, security: Settings, may_write: Callable[[], None] = lambda: None
+    ) -> None:
+        self._may_write = may_write
         self._refusal: KafkaError | None = None
         self.admin = AdminClient(
             {
@@ -118,16 +121,19 @@ class Cluster:
             )
             for name, record in records.items()
         ]
+        self._may_write()
         futures = self.admin.create_topics(wanted, request_timeout=WRITE_SECONDS)
         return await settle("create_topics", futures)
 
     async def _grow(self, totals: Mapping[str, int]) -> dict[str, Answer]:
         wanted = [NewPartitions(name, total) for name, total in totals.items()]
+        self._may_write()
         futures = self.admin.create_partitions(wanted, request_timeout=WRITE_SECONDS)
         return await settle("create_partitions", futures)
 
     async def _configure(self, changes: Mapping[str, ConfigChange]) -> dict[str, Answer]:
         resources = [_alteration(name, change) for name, change in changes.items()]
+        self._may_write()
         futures = self.admin.incremental_alter_configs(resources, request_timeout=WRITE_SECONDS)
         return await settle("alter_configs", _by_name(futures))
 
@@ -135,7 +141,10 @@ class Cluster:
 class KafkaAdmin:
     """Administration of all clusters that pipelines name."""
 
-    def __init__(self, security: KafkaSecurity) -> None:
+    def __init__(
+        self, security: KafkaSecurity, may_write: Callable[[], None] = lambda: None
+    ) -> None:
+        self._may_write = may_write
         self._security = security
         self._clusters: OrderedDict[tuple[str, bytes], Cluster] = OrderedDict()
 
@@ -219,7 +228,7 @@ class KafkaAdmin:
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).digest()
         key = (access.servers, digest)  # as one identity, many pipelines share a client
         try:
-            cluster = self._clusters.get(key) or Cluster(access.servers, settings)
+            cluster = self._clusters.get(key) or Cluster(access.servers, settings, self._may_write)
         except KafkaException as error:  # for example a ca.crt that is no certificate
             self._security.forget()
             said = f"client of Kafka at {access.servers}: {error.args[0].str()}"

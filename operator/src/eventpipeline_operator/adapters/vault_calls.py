@@ -1,7 +1,11 @@
-"""Calls to Vault through hvac, in a pool of threads, with their failures classified and counted."""
+"""Calls to Vault through hvac, in threads, with their failures classified and counted.
+
+Each Vault has threads of its own: one that does not answer holds up nobody who uses another.
+"""
 
 import asyncio
 import tempfile
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,16 +24,18 @@ from eventpipeline_operator.errors import Retryable, Unanswered
 T = TypeVar("T")
 CaSource = Callable[[str, str], Awaitable[str]]
 
-POOL = 8
+POOL = 6
+VAULTS = 32
 TIMEOUT_SECONDS = 10
 
 
 class VaultCalls:
     """Clients, and the pool that their calls run in."""
 
-    def __init__(self, authorities: CaSource) -> None:
+    def __init__(self, authorities: CaSource, may_call: Callable[[], None] = lambda: None) -> None:
         self._authorities = authorities
-        self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="vault")
+        self._may_call = may_call
+        self._pools: OrderedDict[str, ThreadPoolExecutor] = OrderedDict()
         self._bundles: dict[str, Path] = {}
 
     async def client(self, namespace: str, vault: Vault) -> hvac.Client:
@@ -41,6 +47,14 @@ class VaultCalls:
             url=vault.address, namespace=vault.namespace, verify=verify, timeout=TIMEOUT_SECONDS
         )
 
+    def _pool(self, address: str) -> ThreadPoolExecutor:
+        pool = self._pools.get(address) or ThreadPoolExecutor(POOL, thread_name_prefix="vault")
+        self._pools[address] = pool
+        self._pools.move_to_end(address)
+        if len(self._pools) > VAULTS:  # what runs in the oldest still comes to its end
+            self._pools.popitem(last=False)[1].shutdown(wait=False)
+        return pool
+
     def _bundle(self, pem: str) -> str:
         """Requests takes authorities only from a file."""
         if pem not in self._bundles:
@@ -51,9 +65,14 @@ class VaultCalls:
 
     async def run(self, name: str, vault: Vault, call: Callable[[], T]) -> T:
         """Run one call; what Vault refuses is left to the caller."""
+
+        def begin() -> T:
+            self._may_call()  # it may have waited for a thread
+            return call()
+
         loop = asyncio.get_running_loop()
         try:
-            answer = await loop.run_in_executor(self._pool, call)
+            answer = await loop.run_in_executor(self._pool(vault.address), begin)
         except refused.VaultDown as error:
             VAULT_CALLS.labels(call=name, outcome="sealed").inc()
             raise Retryable(

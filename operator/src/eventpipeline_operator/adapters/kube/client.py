@@ -6,7 +6,7 @@ the operator's whole work.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -46,10 +46,11 @@ class ApiError(Exception):
 
 
 class KubeClient:
-    """Requests against the API server."""
+    """Requests against the API server; `may_write` raises when this operator may change nothing."""
 
-    def __init__(self, api: ApiClient) -> None:
+    def __init__(self, api: ApiClient, may_write: Callable[[], None] = lambda: None) -> None:
         self._api = api
+        self.may_write = may_write
 
     async def apply(self, manifest: Mapping[str, Any]) -> Json:
         """Server-side apply; the answer is the live object."""
@@ -154,6 +155,8 @@ class KubeClient:
         content_type: str | None,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, not ours
     ) -> aiohttp.ClientResponse:
+        if method != "GET":
+            self.may_write()
         headers = {"Accept": "application/json"}
         if content_type:
             headers["Content-Type"] = content_type

@@ -1,7 +1,13 @@
-"""Leader election: one Lease, two replicas, one that works."""
+"""Leader election: one Lease, two replicas, one that works.
+
+A leader that was stopped or cut off for longer than the Lease lasts does not know that another has
+taken over. Every write asks first (`check`), by this machine's clock alone; and a Lease that was
+anybody else's in between is not continued, because what is in memory here is no longer true.
+"""
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -16,6 +22,7 @@ NAME = "eventpipeline-operator"
 LEASE_SECONDS = 15
 RENEW_SECONDS = 5.0
 RETRY_SECONDS = 2.0
+WRITE_SECONDS = LEASE_SECONDS - 2.0  # a write that has just been let through needs time too
 
 
 class LeaseLostError(RuntimeError):
@@ -30,24 +37,26 @@ class Lease:
         self._ref = Ref(LEASE.name, namespace, NAME)
         self._identity = identity
         self._seen: tuple[str, float] = ("", 0.0)
+        self._renewed = float("-inf")
 
     async def acquire(self) -> None:
         """Wait until the Lease is ours."""
-        while not await self._attempt():  # noqa: ASYNC110 - the other end is a server
+        while not await self._attempt(self._free):  # noqa: ASYNC110 - the other end is a server
             await asyncio.sleep(RETRY_SECONDS)
-        LEADER.set(1)
         log.info("leading", identity=self._identity)
 
     async def keep(self) -> None:
         """Renew until cancelled; LeaseLostError when it cannot be renewed in time."""
-        renewed = time.monotonic()
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            if await self._attempt():
-                renewed = time.monotonic()
-            elif time.monotonic() - renewed > LEASE_SECONDS - RENEW_SECONDS:
-                LEADER.set(0)
-                raise LeaseLostError(self._identity)
+            late = time.monotonic() - self._renewed > LEASE_SECONDS - RENEW_SECONDS
+            if not await self._attempt(self._ours) and late:
+                raise self._lost()
+
+    def check(self) -> None:
+        """LeaseLostError when another may lead by now: nothing may be written any more."""
+        if time.monotonic() - self._renewed > WRITE_SECONDS:
+            raise self._lost()
 
     async def release(self) -> None:
         """Let the other replica take over without waiting."""
@@ -59,12 +68,13 @@ class Lease:
         except ApiError as error:
             log.info("lease not released", error=str(error))
 
-    async def _attempt(self) -> bool:
+    async def _attempt(self, takes: Callable[[Json], bool]) -> bool:
         try:
             live = await self._client.get(self._ref)
+            begun = time.monotonic()
             if live is None:
                 await self._client.create(LEASE, self._ref.namespace, self._spec(None))
-            elif self._free(live):
+            elif takes(live):
                 await self._client.replace(self._ref, self._spec(live))
             else:
                 return False
@@ -72,7 +82,19 @@ class Lease:
             if error.status != CONFLICT:
                 log.warning("lease not written", error=str(error))
             return False
+        self._renewed = begun
+        LEADER.set(1)
         OBJECT_WRITES.labels(kind="Lease", result="configured").inc()
+        return True
+
+    def _lost(self) -> LeaseLostError:
+        LEADER.set(0)
+        return LeaseLostError(self._identity)
+
+    def _ours(self, live: Json) -> bool:
+        """Still ours: nobody led in between."""
+        if live["spec"].get("holderIdentity") != self._identity:
+            raise self._lost()
         return True
 
     def _free(self, live: Json) -> bool:
