@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventpipeline_operator.api.types import Key
 from eventpipeline_operator.reconcile.pipeline import Reconciler, Settings
 from eventpipeline_operator.reconcile.queue import Wake
+from fakes.mortal import Life, mortal_ports
 from unit.operator.bodies import Json, build_body, build_spec
 from unit.operator.fakes import World
-from unit.operator.mortal import Life, mortal_ports
 
 LEASED = {
     "name": "db",
@@ -72,7 +72,7 @@ class Installation:
         stored = self.world.status.statuses[-1] if self.world.status.statuses else {}
         body = {**self._body, "status": stored}
         reconciler = Reconciler(
-            mortal_ports(self.world, life),
+            mortal_ports(self.world.ports, life),
             Settings(signing_key=b"key", trust_seconds=60),
             lambda: self.world.vault.now,
             lambda: "2026-01-01T00:00:00Z",
@@ -163,6 +163,7 @@ async def test_killed_at_any_boundary_it_ends_where_it_would_have_come(
     assert moment > 5
 
 
+@settings(max_examples=25)
 @given(st.sampled_from(DAYS), st.lists(st.integers(1, 60), min_size=2, max_size=4))
 async def test_killed_again_and_again_it_still_gets_there(
     steps: Sequence[Step], kills: list[int]

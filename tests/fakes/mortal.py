@@ -12,7 +12,6 @@ from dataclasses import fields
 from typing import Any
 
 from eventpipeline_operator.reconcile.ports import Ports
-from unit.operator.fakes import World
 
 WRITES_MANY = ("apply", "create")
 
@@ -29,9 +28,13 @@ class Life:
         if not self.ended.is_set():
             self.boundaries.append(where)
             if len(self.boundaries) == self._dies_at:
-                self.ended.set()
+                self.end()
         if self.ended.is_set():
             await asyncio.Event().wait()
+
+    def end(self) -> None:
+        """What death is: from here on nothing returns."""
+        self.ended.set()
 
     async def live(self, work: Callable[[], Awaitable[object]]) -> bool:
         """Run until done or dead; whether it got done."""
@@ -81,7 +84,7 @@ class Mortal:
         return answer
 
 
-def mortal_ports(world: World, life: Life) -> Ports:
-    """All ports of a world, as one operator that may die has them."""
-    parts = {port.name: getattr(world, port.name) for port in fields(Ports)}
+def mortal_ports(ports: Ports, life: Life) -> Ports:
+    """All ports, as an operator that may die has them."""
+    parts = {port.name: getattr(ports, port.name) for port in fields(Ports)}
     return Ports(**{name: Mortal(part, life) for name, part in parts.items()})
