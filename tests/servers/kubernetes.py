@@ -8,7 +8,8 @@ import shutil
 import ssl
 import subprocess
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,18 @@ TOKEN = "token-of-the-test"
 OPERATOR_TOKEN = "token-of-the-operator"
 OPERATOR_NAMESPACE = "eventpipeline-system"
 OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:eventpipeline-operator"
+CONFINED_TOKEN = "token-of-an-operator-for-some-namespaces"
+CONFINED_NAMESPACE = "confined-system"
+CONFINED = f"system:serviceaccount:{CONFINED_NAMESPACE}:eventpipeline-operator"
 USERS = f"""{TOKEN},admin,admin,"system:masters"
 {OPERATOR_TOKEN},{OPERATOR},operator,"system:serviceaccounts"
+{CONFINED_TOKEN},{CONFINED},confined,"system:serviceaccounts"
 """
 AUDIT = f"""apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
-  - {{level: Metadata, users: ["{OPERATOR}"]}}
+  - {{level: Metadata, users: ["{OPERATOR}", "{CONFINED}"]}}
   - {{level: None}}
 """
 
@@ -112,6 +117,22 @@ class KubernetesServer:
         command += arguments
         return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
+    @contextmanager
+    def controllers(self, *names: str) -> Iterator[None]:
+        """Lets some of the cluster's own controllers work for a while."""
+        kubeconfig = self.write_kubeconfig(self._directory / "kubeconfig-controllers")
+        arguments = (
+            f"--kubeconfig={kubeconfig}", f"--controllers={','.join(names)}",
+            "--leader-elect=false", f"--secure-port={free_port()}", "--bind-address=127.0.0.1",
+            f"--cert-dir={self._directory / 'controllers'}",
+        )  # fmt: skip
+        self._run("kube-controller-manager", *arguments)
+        process = self._processes.pop()
+        try:
+            yield
+        finally:
+            stop_process(process)
+
     def install(self) -> None:
         """API, admission policy and rights, as the chart renders them."""
         self.kubectl("create", "namespace", OPERATOR_NAMESPACE)
@@ -166,6 +187,8 @@ class KubernetesServer:
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
             "--disable-admission-plugins=ServiceAccount",
+            # As on OpenShift: who owns an object must be allowed to hold up its deletion.
+            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
             "--watch-cache=true",
             *self._audit_arguments(),
         ]

@@ -14,10 +14,16 @@ from servers.waiting import wait_for
 class OperatorProcess:
     """Starts, kills and asks one operator."""
 
-    def __init__(self, kubernetes: KubernetesServer, directory: Path, name: str = "first") -> None:
-        self._kubeconfig = kubernetes.write_kubeconfig(
-            directory / f"kubeconfig-{name}", OPERATOR_TOKEN
-        )
+    def __init__(
+        self,
+        kubernetes: KubernetesServer,
+        directory: Path,
+        name: str = "first",
+        token: str = OPERATOR_TOKEN,
+        module: str = "eventpipeline_operator",
+    ) -> None:
+        self._module = module
+        self._kubeconfig = kubernetes.write_kubeconfig(directory / f"kubeconfig-{name}", token)
         self._name = name
         self._log = directory / f"operator-{name}.log"
         self._port = free_port()
@@ -38,7 +44,7 @@ class OperatorProcess:
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "eventpipeline_operator"],
+                [sys.executable, "-m", self._module],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -46,7 +52,10 @@ class OperatorProcess:
 
     def wait_until_leading(self) -> None:
         """Waits until it holds the Lease and knows all children."""
-        wait_for(f"the operator ({self._log})", lambda: self.metric("objects") is not None)
+        # Its start is mostly imports: on a machine that is busy otherwise they take their time.
+        wait_for(
+            f"the operator ({self._log})", lambda: self.metric("objects") is not None, seconds=120
+        )
         wait_for(f"the Lease ({self._log})", lambda: self.metric("leader") == 1.0, seconds=60)
 
     def stop(self, *, kill: bool = False) -> None:

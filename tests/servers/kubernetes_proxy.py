@@ -54,7 +54,7 @@ class KubernetesProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._rules: list[Rule] = []
-        self._watches: set[web.Request] = set()
+        self._watches: list[web.Request] = []
         self.asked: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -103,7 +103,9 @@ class KubernetesProxy:
         )
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=1
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
 
@@ -111,9 +113,13 @@ class KubernetesProxy:
         await self._cut()
         await self._runner.cleanup()
         await self._session.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _cut(self) -> int:
-        watches, self._watches = self._watches, set()
+        watches, self._watches = self._watches, []
         for request in watches:
             if request.transport:
                 request.transport.abort()
@@ -130,18 +136,20 @@ class KubernetesProxy:
         self.asked[asked.method, asked.resource.partition("/")[0]] += 1
         body = await request.read()
         kept = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
-        target = self._session.request(request.method, request.raw_path, headers=kept, data=body)
+        target = self._session.request(
+            request.method, request.raw_path, headers=kept, data=body or None
+        )
         async with target as found:
             response = web.StreamResponse(status=found.status)
             response.content_type = found.content_type
             await response.prepare(request)
             if asked.watch:
-                self._watches.add(request)
+                self._watches.append(request)
             with suppress(ConnectionError, aiohttp.ClientError):
                 async for chunk in found.content.iter_any():
                     await response.write(chunk)
                 await response.write_eof()
-            self._watches.discard(request)
+            self._watches = [each for each in self._watches if each is not request]
             return response
 
 

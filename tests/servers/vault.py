@@ -1,5 +1,6 @@
 """A real Vault (dev mode, in memory) on 127.0.0.1 with the Kubernetes auth plugin."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,16 @@ class VaultServer:
     def audit(self, log: Path) -> None:
         """Writes every request to a file, a JSON line each."""
         self.client.sys.enable_audit_device("file", options={"file_path": str(log)})
+
+    def seal(self) -> None:
+        """What an operator of Vault does in an emergency: nobody gets anything."""
+        self.client.sys.seal()
+
+    def unseal(self) -> None:
+        """Takes that back; the development server tells its key once, in its log."""
+        if self.client.sys.is_sealed():
+            said = (self._logs / "vault.log").read_text()
+            self.client.sys.submit_unseal_key(re.findall(r"Unseal Key: (\S+)", said)[-1])
 
     def trust(self, kubernetes: KubernetesServer) -> None:
         """Enables auth/kubernetes against a cluster."""

@@ -14,7 +14,9 @@ from servers.kubernetes import TOKEN, KubernetesServer
 from servers.kubernetes_cluster import Cluster, build_shop
 from servers.kubernetes_operator import OperatorProcess
 from servers.local import find_artifact
+from servers.postgres import PostgresServer
 from servers.vault import VaultServer
+from servers.vault_database import VaultDatabase
 from servers.waiting import wait_for
 
 Json = dict[str, Any]
@@ -28,7 +30,7 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesS
             pytest.skip(found)
     binaries = find_artifact("kubernetes")
     assert isinstance(binaries, Path)
-    server = KubernetesServer(binaries, tmp_path_factory.mktemp("kubernetes"))
+    server = KubernetesServer(binaries, tmp_path_factory.mktemp("kubernetes"), audited=True)
     server.start()
     server.install()
     yield server
@@ -108,3 +110,14 @@ def ready_shop(shop: Json, cluster: Cluster) -> Json:
     cluster.finish_rollouts()
     cluster.wait_for_condition("Ready", "True", "Succeeded")
     return shop
+
+
+@pytest.fixture
+def database(
+    vault: VaultServer, postgres: PostgresServer, namespace: str
+) -> Iterator[VaultDatabase]:
+    """An engine of the test's own, on a database of its own."""
+    engine = VaultDatabase(vault, postgres.create_database("dynamic"), f"db-{namespace}")
+    engine.enable()
+    yield engine
+    engine.disable()

@@ -74,7 +74,9 @@ def test_its_manifest_still_applies_and_means_the_same(
     kubernetes: KubernetesServer, path: Path
 ) -> None:
     apply = ("-n", "upgraded", "apply", "-f", "-")
-    assert "unchanged" in run(kubernetes, *apply, stdin=aside(path))
+    generation = live(kubernetes, path.stem)["metadata"]["generation"]
+    run(kubernetes, *apply, stdin=aside(path))
+    assert live(kubernetes, path.stem)["metadata"]["generation"] == generation
     manifest = yaml.safe_load(aside(path))
     manifest["spec"].setdefault("config", {})["CHANGED"] = "yes"
     assert "configured" in run(kubernetes, *apply, stdin=yaml.safe_dump(manifest))

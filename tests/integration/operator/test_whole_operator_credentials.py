@@ -5,7 +5,6 @@ No kubelet runs: a pod that still uses old credentials is created from the Deplo
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -24,17 +23,6 @@ Json = dict[str, Any]
 LONG = "10m"
 SHORT = "24s"  # three tenths of it are the overlap
 ROTATES_WITHIN = 60.0
-
-
-@pytest.fixture
-def database(
-    vault: VaultServer, postgres: PostgresServer, namespace: str
-) -> Iterator[VaultDatabase]:
-    """An engine of the test's own, on a database of its own."""
-    engine = VaultDatabase(vault, postgres.create_database("dynamic"), f"db-{namespace}")
-    engine.enable()
-    yield engine
-    engine.disable()
 
 
 class Shop:

@@ -18,13 +18,13 @@ def proxy(kubernetes: KubernetesServer) -> Iterator[KubernetesProxy]:
 
 
 @pytest.fixture(scope="module")
-def stand_in(
+def operator(
     operator: OperatorProcess,
     kubernetes: KubernetesServer,
     proxy: KubernetesProxy,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[OperatorProcess]:
-    """The operator that leads while this module runs; the session's own stands aside."""
+    """The one that leads while this module runs; the session's own stands aside."""
     operator.stop()
     process = OperatorProcess(kubernetes, tmp_path_factory.mktemp("operator"))
     redirect(process._kubeconfig, proxy.url)
