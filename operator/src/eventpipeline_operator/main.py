@@ -42,6 +42,7 @@ from eventpipeline_operator.handlers import pipeline, startup
 from eventpipeline_operator.handlers.probes import Health, build_app
 from eventpipeline_operator.policies.grants import Grants
 from eventpipeline_operator.reconcile.inbox import Inbox
+from eventpipeline_operator.reconcile.leases import Exists
 from eventpipeline_operator.reconcile.pipeline import Reconciler, Settings
 from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Queue, Wake
@@ -51,6 +52,7 @@ HANDLERS = (pipeline, startup)  # importing them registers them with kopf
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 10.0
+WATCH_SECONDS = 2.0
 LOOKS_A_RESYNC = 12
 
 
@@ -154,7 +156,8 @@ async def work(
             trust_seconds=config.resync_seconds / 2,
         ),
     )
-    inbox = Inbox(reconciler)
+    exists = build_exists(client)
+    inbox = Inbox(reconciler, exists)
     queue = Queue(
         inbox.run_pass,
         concurrency=config.concurrency,
@@ -177,22 +180,31 @@ async def work(
         group.create_task(report_age(queue))
         looks = config.resync_seconds / LOOKS_A_RESYNC
         group.create_task(reconciler.scaler.run(looks, lambda key: queue.add(key, Wake.CHILD)))
-        group.create_task(sweep(client, reconciler, sessions, inbox, queue))
+        group.create_task(sweep(reconciler, sessions, exists, inbox, queue))
         group.create_task(run_kopf(config, memo, stop))
 
 
 async def run_kopf(config: Config, memo: kopf.Memo, stop: asyncio.Event) -> None:
-    """Kopf's reactor; when it ends (it has its own signal handlers), everything ends."""
-    await kopf.operator(
-        clusterwide=not config.watch_namespaces,
-        namespaces=config.watch_namespaces,
-        standalone=True,
-        # Its own guess asks for the user's name, which an image need not have.
-        identity=config.identity,  # type: ignore[arg-type] # a NewType that is not exported
-        memo=memo,
-        stop_flag=stop,
-    )
-    stop.set()
+    """Kopf's reactor; when it ends (it has its own signal handlers), everything ends.
+
+    It gives up on answers to a watch that pass by themselves (410 and 403): it is begun anew then.
+    """
+    while not stop.is_set():
+        try:
+            await kopf.operator(
+                clusterwide=not config.watch_namespaces,
+                namespaces=config.watch_namespaces,
+                standalone=True,
+                # Its own guess asks for the user's name, which an image need not have.
+                identity=config.identity,  # type: ignore[arg-type] # a NewType not exported
+                memo=memo,
+                stop_flag=stop,
+            )
+        except Exception:  # the one broad handler of this loop: log, then begin anew
+            log.exception("watching the objects broke off")
+            await asyncio.sleep(WATCH_SECONDS)
+        else:
+            stop.set()
 
 
 async def report_age(queue: Queue) -> None:
@@ -210,22 +222,30 @@ async def note_all(client: KubeClient, inbox: Inbox, namespaces: tuple[str, ...]
                 inbox.note(body)
 
 
-async def sweep(
-    client: KubeClient, reconciler: Reconciler, sessions: VaultSessions, inbox: Inbox, queue: Queue
-) -> None:
-    """Give up, from time to time, what objects that are gone have held."""
+def build_exists(client: KubeClient) -> Exists:
+    """Whether an object is still there, and still the same."""
 
     async def exists(key: Key, uid: str) -> bool:
-        live = await client.get(Ref(PIPELINE.name, *key))
+        try:
+            live = await client.get(Ref(PIPELINE.name, *key))
+        except ApiError as error:
+            raise error.classified(str(key)) from error
         return live is not None and live["metadata"]["uid"] == uid
 
+    return exists
+
+
+async def sweep(
+    reconciler: Reconciler, sessions: VaultSessions, exists: Exists, inbox: Inbox, queue: Queue
+) -> None:
+    """Give up, from time to time, what objects that are gone have held."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
-            await inbox.forget_ended(queue, exists)
+            await inbox.forget_ended(queue)
             await reconciler.sweep(exists)
             await sessions.forget_ended()
-        except (ReconcileError, ApiError) as error:
+        except ReconcileError as error:
             log.info("sweep broken off", error=str(error))
 
 

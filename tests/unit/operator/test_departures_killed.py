@@ -6,9 +6,9 @@ from eventpipeline_operator.api.observed import TopicUsage
 from eventpipeline_operator.policies.deletion import Obstacle
 from eventpipeline_operator.reconcile.pipeline import Reconciler, Settings
 from eventpipeline_operator.reconcile.queue import Wake
+from fakes.mortal import Life, mortal_ports
 from unit.operator.bodies import Json, build_body, build_spec
 from unit.operator.fakes import World
-from unit.operator.mortal import Life, mortal_ports
 
 FINALIZER = "eventpipeline.dev/topics"
 KEPT = "team.shop.orders"
@@ -30,7 +30,7 @@ class Installation:
     async def run(self, life: Life) -> bool:
         """One operator's life."""
         settings = Settings(signing_key=b"key", max_records=100)
-        ports = mortal_ports(self.world, life)
+        ports = mortal_ports(self.world.ports, life)
         reconciler = Reconciler(ports, settings, lambda: 0.0, lambda: "2026-01-01T00:00:00Z")
 
         async def work() -> None:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import Key
+from eventpipeline_operator.errors import Retryable
 from eventpipeline_operator.reconcile.inbox import Inbox
 from eventpipeline_operator.reconcile.queue import Outcome, Wake
 from unit.operator.bodies import build_body
@@ -21,7 +23,7 @@ class FakeReconciler:
         self.rivals: set[Key] = set()
 
     async def reconcile(self, body: Any, wake: Wake) -> Outcome:
-        assert wake is Wake.CHANGE
+        assert wake in Wake
         self.bodies.append(body)
         return Outcome.DONE
 
@@ -51,9 +53,63 @@ class FakeQueue:
         self.removed.append(key)
 
 
-def build() -> tuple[Inbox, FakeReconciler, Any]:
-    reconciler = FakeReconciler()
-    return Inbox(reconciler), reconciler, FakeQueue()  # type: ignore[arg-type]
+class Server:
+    """Knows which objects are there; `now` is the time."""
+
+    def __init__(self) -> None:
+        self.there: set[str] = {"uid-1"}
+        self.asked = 0
+        self.now = 0.0
+
+    async def exists(self, key: Key, uid: str) -> bool:
+        assert key == KEY
+        self.asked += 1
+        return uid in self.there
+
+
+def build(server: Server | None = None) -> tuple[Inbox, FakeReconciler, Any]:
+    reconciler, server = FakeReconciler(), server or Server()
+    inbox = Inbox(reconciler, server.exists, lambda: server.now)  # type: ignore[arg-type]
+    return inbox, reconciler, FakeQueue()
+
+
+async def test_what_was_deleted_unseen_is_not_built_up_again() -> None:
+    server = Server()
+    inbox, reconciler, queue = build(server)
+    inbox.deliver(queue, None, build_body())
+    server.there, server.now = set(), 31
+    assert await inbox.run_pass(KEY, Wake.CHILD) is Outcome.GONE
+    assert reconciler.bodies == []
+    assert reconciler.forgotten == ["uid-1"]
+    assert len(inbox) == 0
+
+
+async def test_what_was_just_heard_of_is_not_looked_for() -> None:
+    server = Server()
+    inbox, reconciler, queue = build(server)
+    inbox.deliver(queue, None, build_body())
+    server.now = 29
+    await inbox.run_pass(KEY, Wake.CHILD)
+    server.now = 100
+    await inbox.run_pass(KEY, Wake.CHANGE)
+    assert server.asked == 0
+    await inbox.run_pass(KEY, Wake.RESYNC)
+    await inbox.run_pass(KEY, Wake.CHILD)
+    assert (server.asked, len(reconciler.bodies)) == (1, 4)
+
+
+async def test_while_nobody_can_say_whether_it_is_there_nothing_is_done() -> None:
+    server = Server()
+    inbox, reconciler, queue = build(server)
+    inbox.deliver(queue, None, build_body())
+    server.now = 31
+
+    async def away(key: Key, uid: str) -> bool:
+        raise Retryable(Reason.KUBERNETES_UNAVAILABLE, f"{key} {uid}")
+
+    inbox._exists = away
+    assert await inbox.run_pass(KEY, Wake.RESYNC) is Outcome.RETRY
+    assert (reconciler.bodies, len(inbox)) == ([], 1)
 
 
 def test_a_new_object_and_a_new_generation_are_news() -> None:
@@ -127,7 +183,8 @@ async def test_an_object_that_ended_before_its_delivery_has_no_pass_and_no_claim
         assert key.name == uid
         return uid == "there"
 
-    await inbox.forget_ended(queue, exists)
+    inbox._exists = exists
+    await inbox.forget_ended(queue)
     assert (reconciler.forgotten, len(inbox), queue.added) == (["gone"], 1, [])
     inbox.deliver(queue, None, build_body(name="there", uid="there"))
     assert queue.added == [(Key("team", "there"), Wake.CHANGE)]

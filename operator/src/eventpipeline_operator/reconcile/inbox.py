@@ -1,19 +1,25 @@
 """Between delivery and queue: the latest body of each object, and whether it is worth a pass."""
 
 import json
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from eventpipeline_operator.api.types import Key
+from eventpipeline_operator.errors import ReconcileError
 from eventpipeline_operator.reconcile.leases import Exists
 from eventpipeline_operator.reconcile.pipeline import Reconciler
 from eventpipeline_operator.reconcile.queue import Outcome, Queue, Wake
 
+log = structlog.get_logger()
+
 Body = Mapping[str, Any]
+
+SILENT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,24 @@ class _Kept:
 
 
 class Inbox:
-    """Takes deliveries in and runs passes over the newest bodies."""
+    """Takes deliveries in and runs passes over the newest bodies.
 
-    def __init__(self, reconciler: Reconciler) -> None:
+    A watch that broke off may never tell that an object was deleted meanwhile. An object that was
+    not heard of for a while is looked for before a pass, which would build up again what is gone.
+    """
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        exists: Exists,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._reconciler = reconciler
+        self._exists = exists
+        self._clock = clock
         self._kept: dict[Key, _Kept] = {}
         self._listed: dict[Key, str] = {}
+        self._heard_of: dict[Key, float] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -61,15 +79,16 @@ class Inbox:
             if each not in self._listed:
                 queue.add(each, wake)
 
-    async def forget_ended(self, queue: Queue, exists: Exists) -> None:
+    async def forget_ended(self, queue: Queue) -> None:
         """Drop objects that ended after they were noted and before they could be delivered."""
         for key, uid in tuple(self._listed.items()):
-            if not await exists(key, uid) and key in self._listed:
+            if not await self._exists(key, uid) and key in self._listed:
                 del self._listed[key]
                 self._drop(queue, key, _unpack(self._kept[key]))
 
     def _take_in(self, key: Key, body: Body) -> dict[Key, Wake]:
         """Keep the body; whose pass it asks for."""
+        self._heard_of[key] = self._clock()
         meta, before = body["metadata"], self._kept.get(key)
         if before and (before.uid, before.version) == (meta["uid"], meta.get("resourceVersion")):
             return {}
@@ -93,6 +112,13 @@ class Inbox:
         if kept is None:
             return Outcome.GONE
         body = _unpack(kept)
+        try:
+            if await self._is_gone(key, kept, wake):
+                self._forget(key, kept.uid, body)
+                return Outcome.GONE
+        except ReconcileError as error:
+            log.info("not known whether it is still there", pipeline=str(key), error=str(error))
+            return Outcome.RETRY
         with structlog.contextvars.bound_contextvars(
             pipeline=str(key), generation=body["metadata"]["generation"]
         ):
@@ -101,11 +127,24 @@ class Inbox:
     def _drop(self, queue: Queue, key: Key, body: Body) -> None:
         kept = self._kept.get(key)
         if kept and kept.uid == body["metadata"]["uid"]:
-            del self._kept[key]
             queue.remove(key)
-            self._reconciler.bury(body)
-            for other in self._reconciler.forget(kept.uid) - {key}:
+            for other in self._forget(key, kept.uid, body) - {key}:
                 queue.add(other, Wake.CHANGE)
+
+    async def _is_gone(self, key: Key, kept: _Kept, wake: Wake) -> bool:
+        silent = self._clock() - self._heard_of[key] > SILENT_SECONDS
+        if wake is Wake.CHANGE or not silent:
+            return False
+        if not await self._exists(key, kept.uid):
+            return self._kept.get(key) is kept
+        self._heard_of[key] = self._clock()
+        return False
+
+    def _forget(self, key: Key, uid: str, body: Body) -> set[Key]:
+        """The object is gone; returns the others that may now have its topics."""
+        del self._kept[key], self._heard_of[key]
+        self._reconciler.bury(body)
+        return self._reconciler.forget(uid)
 
 
 def _key(body: Body) -> Key:
