@@ -90,7 +90,7 @@ class Installation:
             found = await self.metrics(cluster)
             lease = found.get((WRITES, (("kind", "Lease"), ("result", "configured"))), 0.0)
             before, writes = writes, total(found, WRITES) - lease
-            return writes == before
+            return writes == before and not total(found, "journal_pending")
 
         await wait_until(still, seconds, every=1.0)
 

@@ -132,12 +132,13 @@ def test_kafka_identities_are_told_and_may_be_read() -> None:
 
 
 def test_only_the_operators_own_records_may_be_changed_in_its_namespace() -> None:
-    (changeable,) = (
-        rule["resourceNames"]
-        for rule in find("Role")["rules"]
-        if "secrets" in rule["resources"] and "patch" in rule["verbs"]
-    )
-    assert changeable == [f"eventpipeline-vault-{shard:x}" for shard in range(16)]
+    for resource, name in (("secrets", "vault"), ("configmaps", "journal")):
+        (changeable,) = (
+            rule["resourceNames"]
+            for rule in find("Role")["rules"]
+            if resource in rule["resources"] and "patch" in rule["verbs"]
+        )
+        assert changeable == [f"eventpipeline-{name}-{shard:x}" for shard in range(16)]
 
 
 def test_neither_policy_nor_monitor_comes_unasked() -> None:

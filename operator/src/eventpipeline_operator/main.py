@@ -20,6 +20,7 @@ from eventpipeline_operator.adapters.kafka import KafkaAdmin
 from eventpipeline_operator.adapters.kafka_deletion import KafkaDeletion
 from eventpipeline_operator.adapters.kafka_lag import KafkaLag
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, parse_admins
+from eventpipeline_operator.adapters.kube.archive import KubeArchive
 from eventpipeline_operator.adapters.kube.cache import Cache
 from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
 from eventpipeline_operator.adapters.kube.finalizers import KubeFinalizers
@@ -31,7 +32,13 @@ from eventpipeline_operator.adapters.kube.safe import KubeSafe
 from eventpipeline_operator.adapters.kube.status import KubeStatus
 from eventpipeline_operator.adapters.kube.tokens import KubeTokens, load_signing_key
 from eventpipeline_operator.adapters.kube.watch import Watcher
-from eventpipeline_operator.adapters.metrics import OBJECTS, OLDEST, QUEUED, PrometheusMetrics
+from eventpipeline_operator.adapters.metrics import (
+    JOURNAL,
+    OBJECTS,
+    OLDEST,
+    QUEUED,
+    PrometheusMetrics,
+)
 from eventpipeline_operator.adapters.vault import VaultAdapter
 from eventpipeline_operator.adapters.vault_calls import VaultCalls
 from eventpipeline_operator.adapters.vault_sessions import VaultSessions
@@ -144,6 +151,7 @@ async def work(
             status=KubeStatus(client, config.identity),
             metrics=PrometheusMetrics(),
             safe=safe,
+            archive=KubeArchive(client, config.namespace),
             lags=KafkaLag(kafka, security),
             removal=KafkaDeletion(kafka, security),
             finalizers=KubeFinalizers(client),
@@ -167,6 +175,7 @@ async def work(
     health.oldest = queue.oldest
     QUEUED.set_function(lambda: len(queue))
     OBJECTS.set_function(lambda: len(inbox))
+    JOURNAL.set_function(lambda: len(reconciler.journal))
     watcher = Watcher(client, cache, config.watch_namespaces)
     memo = kopf.Memo(deliver=lambda kind, body: inbox.deliver(queue, kind, body))
     async with asyncio.TaskGroup() as group:
@@ -178,6 +187,7 @@ async def work(
         log.info("children and claims known")
         group.create_task(queue.run())
         group.create_task(report_age(queue))
+        group.create_task(reconciler.journal.run())
         looks = config.resync_seconds / LOOKS_A_RESYNC
         group.create_task(reconciler.scaler.run(looks, lambda key: queue.add(key, Wake.CHILD)))
         group.create_task(sweep(reconciler, sessions, exists, inbox, queue))

@@ -103,12 +103,13 @@ def shop(
 
 
 @pytest.fixture
-def ready_shop(shop: Json, cluster: Cluster) -> Json:
+def ready_shop(shop: Json, cluster: Cluster, operator: OperatorProcess) -> Json:
     cluster.wait_for_condition("WorkloadsReady", "False", "MigrationRunning")
     cluster.finish_jobs()
     wait_for("the Deployments", lambda: len(cluster.names("deployments")) == 3)
     cluster.finish_rollouts()
     cluster.wait_for_condition("Ready", "True", "Succeeded")
+    wait_for("the journal to be written", lambda: operator.metric("journal_pending") == 0)
     return shop
 
 

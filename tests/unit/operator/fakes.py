@@ -28,7 +28,15 @@ from eventpipeline_operator.desired.topic_plan import ConfigChange
 from eventpipeline_operator.errors import ReconcileError, Unanswered
 from eventpipeline_operator.policies.deletion import Obstacle
 from eventpipeline_operator.policies.leases import Term
-from eventpipeline_operator.reconcile.ports import Issued, KvValue, Legacy, Ports, Record, Session
+from eventpipeline_operator.reconcile.ports import (
+    Issued,
+    KvValue,
+    Legacy,
+    Merge,
+    Ports,
+    Record,
+    Session,
+)
 
 
 @dataclass
@@ -394,6 +402,29 @@ class FakeLags:
 
 
 @dataclass
+class FakeArchive:
+    """Journals as JSON texts, as they are stored."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    writes: int = 0
+
+    async def load(self) -> dict[str, dict[str, Any]]:
+        return {key: json.loads(text) for key, text in self.texts.items()}
+
+    async def update(self, changes: Mapping[str, Merge]) -> set[str]:
+        written = set(changes) - self.broken
+        for key in written:
+            record = changes[key](json.loads(self.texts.get(key, "null")))
+            self.writes += 1
+            if record is None:
+                self.texts.pop(key, None)
+            else:
+                self.texts[key] = json.dumps(record)
+        return written
+
+
+@dataclass
 class World:
     """All ports of one test."""
 
@@ -407,6 +438,7 @@ class World:
     removal: FakeRemoval = field(init=False)
     finalizers: FakeFinalizers = field(default_factory=FakeFinalizers)
     legacies: FakeLegacies = field(default_factory=FakeLegacies)
+    archive: FakeArchive = field(default_factory=FakeArchive)
 
     def __post_init__(self) -> None:
         self.removal = FakeRemoval(self.kafka)

@@ -36,6 +36,7 @@ OLDEST = Gauge(
 )
 QUEUED = Gauge("eventpipeline_queue_length", "Objects that wait for a pass.")
 OBJECTS = Gauge("eventpipeline_objects", "EventPipelines that the operator knows.")
+JOURNAL = Gauge("eventpipeline_journal_pending", "Objects whose journal is to be written yet.")
 LEADER = Gauge("eventpipeline_leader", "1 in the replica that works.")
 
 

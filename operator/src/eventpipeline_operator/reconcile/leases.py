@@ -21,6 +21,7 @@ from eventpipeline_operator.errors import ReconcileError, Retryable, Unanswered
 from eventpipeline_operator.policies.leases import Step, evaluate_lease, evaluate_term
 from eventpipeline_operator.reconcile.leasebook import Book, Entry, Lease, Pending, pack, unpack
 from eventpipeline_operator.reconcile.ports import KvValue, Runtime, Safe, VaultPort
+from eventpipeline_operator.reconcile.recording import record_call
 
 log = structlog.get_logger()
 
@@ -194,6 +195,7 @@ class Leases:
             await self._revoked(pipeline.key, (lease,))
             raise
         log.info("credentials issued", entry=name, serial=entry.serial)
+        record_call("issue credentials", name, f"serial {entry.serial}")
         return KvValue(entry.values, str(entry.serial))
 
     async def _note(self, uid: str, name: str, entry: Entry) -> None:
@@ -219,6 +221,7 @@ class Leases:
             try:
                 await self._vault.revoke(key.namespace, lease.vault, lease.id)
                 log.info("lease revoked", path=lease.path)
+                record_call("revoke lease", lease.path, "done")
             except Retryable as error:
                 log.info("lease not revoked yet", path=lease.path, reason=error.reason)
                 left.append(lease)

@@ -4,7 +4,9 @@ Serves create, update, resume, drift and timer alike. Steps report what they saw
 turns that into conditions.
 """
 
+import json
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,13 +29,16 @@ from eventpipeline_operator.api.types import EventPipeline, Key
 from eventpipeline_operator.api.validation import validate
 from eventpipeline_operator.errors import ReconcileError, Stalled
 from eventpipeline_operator.policies import conditions as policy
+from eventpipeline_operator.policies.differences import describe_differences
 from eventpipeline_operator.policies.grants import Grants
 from eventpipeline_operator.policies.readiness import evaluate_steps
 from eventpipeline_operator.reconcile.claims import Claims
 from eventpipeline_operator.reconcile.finalize import Departures
+from eventpipeline_operator.reconcile.journal import Journal
 from eventpipeline_operator.reconcile.leases import Exists, Leases
 from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Outcome, Wake
+from eventpipeline_operator.reconcile.recording import record_result
 from eventpipeline_operator.reconcile.scaling import Scaler
 from eventpipeline_operator.reconcile.secrets import (
     Delivered,
@@ -57,6 +62,9 @@ class Memory:
     topics: TopicsObservation = field(default_factory=TopicsObservation)
     secrets: SecretsObservation = field(default_factory=SecretsObservation)
     delivered: Delivered = field(default_factory=dict)
+    key: Key | None = None
+    seen: int = 0
+    spec: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,7 @@ class Reconciler:
         self._departures = Departures(ports, self._claims, settings.max_records, clock, now)
         self._leases = Leases(ports.vault, ports.safe, wall)
         self.scaler = Scaler(ports.lags, ports.runtime, clock)
+        self.journal = Journal(ports.archive, now)
 
     async def reconcile(self, body: Mapping[str, Any], wake: Wake) -> Outcome:
         """One pass; never raises for what is the object's or a server's fault."""
@@ -101,11 +110,13 @@ class Reconciler:
         pipeline, complaints = _understand(body)
         memory = self._memories.setdefault(pipeline.uid, Memory(pipeline.status))
         pipeline = replace(pipeline, status=memory.status)  # what was written, not what came back
+        differences = _differences(pipeline, memory, body["spec"])
         try:
             if pipeline.deleting:
                 outcome = await self._departures.finalize(pipeline)
             else:
-                outcome = await self._run(pipeline, memory, wake, complaints)
+                with self.journal.recording(pipeline, wake.name.lower(), differences):
+                    outcome = await self._run(pipeline, memory, wake, complaints)
         except ReconcileError as error:  # a status that could not be written
             log.warning("pass broken off", reason=error.reason, message=error.message)
             outcome = Outcome.RETRY
@@ -125,7 +136,9 @@ class Reconciler:
 
     def forget(self, uid: str) -> set[Key]:
         """The object is gone; returns the others that may now have its topics."""
-        self._memories.pop(uid, None)
+        memory = self._memories.pop(uid, None)
+        if memory and memory.key:
+            self.journal.forget(memory.key)
         self._departures.forget(uid)
         self._leases.forget(uid)
         self.scaler.forget(uid)
@@ -137,9 +150,10 @@ class Reconciler:
         return min((due for due in dues if due is not None), default=None)
 
     async def sweep(self, exists: Exists) -> None:
-        """Revoke the leases of objects that are gone, and write down what they have left."""
+        """Give up what objects that are gone have held, and write down what they have left."""
         await self._departures.flush()
         await self._leases.sweep(exists)
+        await self.journal.sweep(exists)
 
     async def _run(
         self, pipeline: EventPipeline, memory: Memory, wake: Wake, complaints: Sequence[str]
@@ -222,6 +236,7 @@ class Reconciler:
         memory.status = status
         for condition in changed:
             log.info("condition", **{k: str(v) for k, v in vars(condition).items()})
+            record_result(condition)
             await self._ports.status.emit_event(pipeline, condition)
 
 
@@ -232,6 +247,24 @@ def _understand(body: Mapping[str, Any]) -> tuple[EventPipeline, list[str]]:
     except Stalled as error:
         return identify(body), [error.message]
     return pipeline, validate(pipeline)
+
+
+def _differences(
+    pipeline: EventPipeline, memory: Memory, spec: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What changed since the generation that was seen before; remembers this one."""
+    if memory.seen == pipeline.generation:
+        return ()
+    before, observed = memory.spec, pipeline.status.get("observedGeneration")
+    memory.key, memory.seen = pipeline.key, pipeline.generation
+    memory.spec = zlib.compress(json.dumps(spec).encode(), 1)
+    if before:
+        return describe_differences(json.loads(zlib.decompress(before)), spec)
+    if observed is None:
+        return ("created",)
+    if observed == pipeline.generation:
+        return ()
+    return ("changed while no operator looked: what, is not known",)
 
 
 def _refusal(pipeline: EventPipeline, complaints: Sequence[str]) -> Condition | None:

@@ -1,6 +1,6 @@
 """What the steps need from the world, as protocols; adapters/ fulfils them, tests fake them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -153,6 +153,21 @@ class Safe(Protocol):
         ...
 
 
+Merge = Callable[[Mapping[str, Any] | None], dict[str, Any] | None]
+
+
+class Archive(Protocol):
+    """Keeps the journals of objects; nothing confidential is in them."""
+
+    async def load(self) -> dict[str, dict[str, Any]]:
+        """All journals by key."""
+        ...
+
+    async def update(self, changes: Mapping[str, Merge]) -> set[str]:
+        """Join what is kept with what is new (None removes it); the keys that were written."""
+        ...
+
+
 class Runtime(Protocol):
     """Where workloads run."""
 
@@ -280,3 +295,4 @@ class Ports:
     removal: TopicRemoval
     finalizers: Finalizers
     legacies: Legacies
+    archive: Archive

@@ -17,6 +17,7 @@ from eventpipeline_operator.api.types import EventPipeline, Key
 from eventpipeline_operator.desired.records import ScalingRecord, WorkloadRecord
 from eventpipeline_operator.policies.scaling import Scaling, evaluate_scaling, hold
 from eventpipeline_operator.reconcile.ports import Lags, Runtime
+from eventpipeline_operator.reconcile.recording import record_call
 
 log = structlog.get_logger()
 
@@ -30,6 +31,7 @@ class _Worker:
     group: ScalingRecord
     state: Scaling
     known: bool = True
+    news: str = ""
 
 
 class Scaler:
@@ -53,6 +55,10 @@ class Scaler:
             for record in records
             if record.scaling
         }
+        for name, worker in workers.items():
+            if worker.news:
+                record_call("scale", name, worker.news)
+                worker.news = ""
         if workers:
             self._workers[pipeline.uid] = workers
         return tuple(
@@ -113,8 +119,7 @@ class Scaler:
             log.warning("lag not known, replicas stay", replicas=before.replicas, **subject)
         if worker.state.replicas == before.replicas:
             return False
-        log.info(
-            "scaling", **subject, was=before.replicas, to=worker.state.replicas,
-            lag=offsets.lag if offsets else None,
-        )  # fmt: skip
+        lag = offsets.lag if offsets else None
+        log.info("scaling", **subject, was=before.replicas, to=worker.state.replicas, lag=lag)
+        worker.news = f"{before.replicas} → {worker.state.replicas}, lag {lag}"
         return True

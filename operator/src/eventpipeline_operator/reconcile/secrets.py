@@ -14,6 +14,7 @@ from eventpipeline_operator.errors import ReconcileError, Stalled
 from eventpipeline_operator.policies.leases import describe_staleness
 from eventpipeline_operator.reconcile.leases import Leases
 from eventpipeline_operator.reconcile.ports import KvValue, Runtime, VaultPort
+from eventpipeline_operator.reconcile.recording import conceal
 
 Delivered = Mapping[str, SecretReference]
 Reading = KvValue | ReconcileError
@@ -103,6 +104,7 @@ async def _deliver(
 def _record(pipeline: EventPipeline, secret: Secret, reading: Reading, key: bytes) -> SecretRecord:
     if isinstance(reading, ReconcileError):
         raise reading
+    conceal(reading.values.values())
     return build_secret(pipeline, secret, reading.values, reading.version, key)
 
 

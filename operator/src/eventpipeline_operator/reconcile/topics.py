@@ -22,6 +22,7 @@ from eventpipeline_operator.policies.claims import Claim, evaluate_claims
 from eventpipeline_operator.policies.grants import Grants, evaluate_grants
 from eventpipeline_operator.reconcile.claims import Claims, claim_of
 from eventpipeline_operator.reconcile.ports import Kafka
+from eventpipeline_operator.reconcile.recording import record_call
 
 log = structlog.get_logger()
 
@@ -103,6 +104,15 @@ async def _execute(pipeline: EventPipeline, kafka: Kafka, plan: TopicPlan) -> di
     if plan.configure:
         log.info("configuring topics", changes={n: dict(c) for n, c in plan.configure.items()})
         refused.update(await kafka.configure(access, plan.configure))
+    for call, names in (
+        ("create topics", [r.name for r in plan.create]),
+        ("add partitions", list(plan.grow)),
+        ("configure topics", list(plan.configure)),
+    ):
+        done = [name for name in names if name not in refused]
+        if done:
+            more = f" and {len(done) - 3} more" if len(done) > 3 else ""
+            record_call(call, ", ".join(done[:3]) + more, "done")
     return refused
 
 

@@ -39,6 +39,7 @@ from eventpipeline_operator.desired.records import (
 )
 from eventpipeline_operator.errors import Retryable, Stalled, Waiting
 from eventpipeline_operator.reconcile.ports import Record
+from eventpipeline_operator.reconcile.recording import record_call
 
 log = structlog.get_logger()
 
@@ -187,6 +188,7 @@ class KubeRuntime:
             result = "unchanged"
         OBJECT_WRITES.labels(kind=ref.kind, result=result).inc()
         log.info("applied", object=str(ref), result=result)
+        record_call("apply", str(ref), result)
 
     async def _fetch(self, ref: Ref) -> Child | None:
         """What the watches do not know may still be there without our labels."""
@@ -202,6 +204,7 @@ class KubeRuntime:
         except ApiError as error:
             raise error.classified(str(child.ref)) from error
         OBJECT_WRITES.labels(kind=child.ref.kind, result="deleted").inc()
+        record_call("delete", str(child.ref), "deleted")
 
     def _pod_problem(self, pipeline: EventPipeline, workload: str) -> Problem | None:
         """The first problem among the pods of the newest revision."""
