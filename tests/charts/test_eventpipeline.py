@@ -141,6 +141,14 @@ def test_only_the_operators_own_records_may_be_changed_in_its_namespace() -> Non
         assert changeable == [f"eventpipeline-{name}-{shard:x}" for shard in range(16)]
 
 
+def test_rights_to_traefiks_middlewares_come_with_its_class_alone() -> None:
+    wanted = ("--set", "traefikClass=traefik")
+    assert ("middlewares", "patch") not in rules(find("ClusterRole"))
+    assert ("middlewares", "patch") in rules(find("ClusterRole", *wanted))
+    environment = {each["name"]: each.get("value") for each in container(*wanted)["env"]}
+    assert environment["TRAEFIK_CLASS"] == "traefik"
+
+
 def test_neither_policy_nor_monitor_comes_unasked() -> None:
     kinds = {m["kind"] for m in render_chart()}
     assert not kinds & {"NetworkPolicy", "ServiceMonitor", "Service"}

@@ -67,6 +67,7 @@ class Config:
     stuck_seconds: int = _variable("STUCK_SECONDS", _positive, "300")
     leader_election: bool = _variable("LEADER_ELECTION", _boolean, "true")
     watch_namespaces: tuple[str, ...] = _variable("WATCH_NAMESPACES", _names, "")
+    traefik_class: str = _variable("TRAEFIK_CLASS", str, "")
     kafka_admins: Mapping[str, Any] = _variable("KAFKA_ADMINS", _admins, "{}")
     topic_grants: Mapping[str, tuple[str, ...]] = _variable("TOPIC_GRANTS", _grants, "{}")
     external_grants: Mapping[str, tuple[str, ...]] = _variable("EXTERNAL_GRANTS", _grants, "{}")

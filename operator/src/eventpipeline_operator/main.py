@@ -26,7 +26,7 @@ from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
 from eventpipeline_operator.adapters.kube.finalizers import KubeFinalizers
 from eventpipeline_operator.adapters.kube.lease import Lease
 from eventpipeline_operator.adapters.kube.legacies import KubeLegacies
-from eventpipeline_operator.adapters.kube.resources import PIPELINE, Ref
+from eventpipeline_operator.adapters.kube.resources import MIDDLEWARE, PIPELINE, Ref
 from eventpipeline_operator.adapters.kube.runtime import KubeRuntime
 from eventpipeline_operator.adapters.kube.safe import KubeSafe
 from eventpipeline_operator.adapters.kube.status import KubeStatus
@@ -162,6 +162,7 @@ async def work(
             grants=Grants(config.topic_grants, config.external_grants),
             max_records=config.deletion_max_records,
             trust_seconds=config.resync_seconds / 2,
+            traefik_class=config.traefik_class,
         ),
     )
     exists = build_exists(client)
@@ -176,7 +177,8 @@ async def work(
     QUEUED.set_function(lambda: len(queue))
     OBJECTS.set_function(lambda: len(inbox))
     JOURNAL.set_function(lambda: len(reconciler.journal))
-    watcher = Watcher(client, cache, config.watch_namespaces)
+    optional = (MIDDLEWARE,) if config.traefik_class else ()
+    watcher = Watcher(client, cache, config.watch_namespaces, optional)
     memo = kopf.Memo(deliver=lambda kind, body: inbox.deliver(queue, kind, body))
     async with asyncio.TaskGroup() as group:
         group.create_task(watcher.run())

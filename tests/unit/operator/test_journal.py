@@ -63,7 +63,7 @@ async def test_a_new_object_leaves_cause_calls_and_results(
         "object": "team.shop.orders, team.shop.stock-events, team.shop.stock-events.order.dlq",
         "result": "done",
     }
-    assert entry["results"][-1]["reason"] == Reason.WORKLOADS_AVAILABLE
+    assert entry["results"][-1]["type"] == "Ready"
 
 
 async def test_a_change_says_what_differs(world: World, reconciler: Reconciler) -> None:

@@ -242,6 +242,50 @@ def test_a_route_becomes_one_ingress() -> None:
     ]
 
 
+def test_limits_and_retries_become_middlewares_that_the_ingress_names() -> None:
+    spec = build_spec()
+    chain = "traefik.ingress.kubernetes.io/router.middlewares"
+    spec["ingress"].update(
+        rateLimit={"requestsPerSecond": 50}, retries=2, annotations={chain: "team-own@file"}
+    )
+    pipeline = build_pipeline(spec)
+    route = build_route(pipeline)
+    assert route
+    limit, retry, ingress = render(pipeline, route)
+    assert (limit["kind"], limit["metadata"]["name"]) == ("Middleware", "shop-rate-limit")
+    assert limit["spec"] == {"rateLimit": {"average": 50, "period": "1s", "burst": 50}}
+    assert retry["spec"]["retry"]["attempts"] == 3
+    assert limit["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
+    named = "team-own@file,team-shop-rate-limit@kubernetescrd,team-shop-retries@kubernetescrd"
+    assert ingress["metadata"]["annotations"] == {chain: named}
+
+
+def test_workers_spread_over_nodes_and_have_a_budget_as_wide_as_their_scale() -> None:
+    spec = build_spec()
+    spec["services"][0]["workers"][1]["scale"] = {"min": 1, "max": 4}
+    spec["services"][0]["workers"][0]["replicas"] = 1
+    manifests = render_service(spec)
+    (spread,) = pod_of(manifests, "Deployment/shop-order-relay")["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert spread["labelSelector"]["matchLabels"] == {
+        "eventpipeline.dev/pipeline": "shop",
+        "eventpipeline.dev/workload": "order-relay",
+    }
+    assert "PodDisruptionBudget/shop-order-consumer" in manifests
+    assert "PodDisruptionBudget/shop-order-relay" not in manifests
+
+
+def test_each_workload_runs_under_an_account_of_its_own() -> None:
+    manifests = render_service()
+    accounts = [
+        m["spec"]["template"]["spec"]["serviceAccountName"]
+        for m in manifests.values()
+        if m["kind"] in {"Deployment", "Job"}
+    ]
+    assert len(accounts) == len(set(accounts)) == 4
+    assert {f"ServiceAccount/{name}" for name in accounts} <= set(manifests)
+
+
 def test_a_secret_is_immutable_and_named_by_its_revision() -> None:
     record = SecretRecord("db", "r1", "s", "4", env={"A": "x"}, files={"f": "y"})
     (manifest,) = render(build_pipeline(), record)

@@ -23,6 +23,7 @@ from eventpipeline_operator.api.types import (
     Placement,
     Probes,
     ProbeType,
+    RateLimit,
     SaslMechanism,
     Scale,
     Secret,
@@ -129,7 +130,14 @@ def _ingress(raw: Json) -> Ingress:
         class_name=raw.get("className"),
         tls_secret=(raw.get("tls") or {}).get("secretName"),
         annotations=_strings(raw.get("annotations")),
+        rate_limit=_rate_limit(raw["rateLimit"]) if raw.get("rateLimit") else None,
+        retries=int(raw.get("retries", 0)),
     )
+
+
+def _rate_limit(raw: Json) -> RateLimit:
+    rate = int(raw["requestsPerSecond"])
+    return RateLimit(rate, int(raw.get("burst", rate)))
 
 
 def _topic(raw: Json) -> Topic:

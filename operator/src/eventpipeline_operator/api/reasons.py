@@ -47,6 +47,7 @@ class Reason(StrEnum):
     POD_UNSCHEDULABLE = "PodUnschedulable"
     PODS_REFUSED = "PodsRefused"
     ROLLOUT_STUCK = "RolloutStuck"
+    ROUTE_NOT_SUPPORTED = "RouteFeatureNotSupported"
     OBJECT_CONFLICT = "ObjectConflict"
     OBJECT_REFUSED = "ObjectRefused"
 

@@ -223,6 +223,14 @@ class Tracing:
 
 
 @dataclass(frozen=True)
+class RateLimit:
+    """How many requests of one client address are let through."""
+
+    requests_per_second: int
+    burst: int
+
+
+@dataclass(frozen=True)
 class Ingress:
     """How the pipeline is reached from outside."""
 
@@ -230,6 +238,8 @@ class Ingress:
     class_name: str | None = None
     tls_secret: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    rate_limit: RateLimit | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True)

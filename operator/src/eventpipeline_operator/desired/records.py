@@ -6,7 +6,14 @@ Nothing here knows Kubernetes: another runtime (local processes) renders the sam
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from eventpipeline_operator.api.types import KafkaAccess, KafkaClient, Placement, Probes, Scale
+from eventpipeline_operator.api.types import (
+    KafkaAccess,
+    KafkaClient,
+    Placement,
+    Probes,
+    RateLimit,
+    Scale,
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,8 @@ class RouteRecord:
     class_name: str | None = None
     tls_secret: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    rate_limit: RateLimit | None = None
+    retries: int = 0
 
     @property
     def url(self) -> str:

@@ -75,6 +75,7 @@ class Settings:
     grants: Grants = field(default_factory=Grants)
     max_records: int = 1000
     trust_seconds: float = 60.0
+    traefik_class: str = ""
 
 
 def utc_now() -> str:
@@ -212,7 +213,11 @@ class Reconciler:
         if waiting:
             return WorkloadsObservation(desired=len(pipeline.services), problems=(waiting,))
         return await reconcile_workloads(
-            pipeline, self._ports.runtime, self.scaler, memory.delivered
+            pipeline,
+            self._ports.runtime,
+            self.scaler,
+            memory.delivered,
+            self._settings.traefik_class,
         )
 
     @staticmethod

@@ -12,7 +12,7 @@ from eventpipeline_operator.api.observed import (
 )
 from eventpipeline_operator.api.types import EventPipeline, Service
 from eventpipeline_operator.desired.records import MigrationRecord, WorkloadRecord
-from eventpipeline_operator.desired.routes import build_route
+from eventpipeline_operator.desired.routes import build_route, settle_route
 from eventpipeline_operator.desired.workloads import Delivered, build_migration, build_workloads
 from eventpipeline_operator.errors import ReconcileError
 from eventpipeline_operator.reconcile.ports import Record, Runtime
@@ -33,13 +33,18 @@ class _Desired:
 
 
 async def reconcile_workloads(
-    pipeline: EventPipeline, runtime: Runtime, scaler: Scaler, delivered: Delivered
+    pipeline: EventPipeline,
+    runtime: Runtime,
+    scaler: Scaler,
+    delivered: Delivered,
+    traefik_class: str,
 ) -> WorkloadsObservation:
     """Apply each service (its migration first), the route, and prune."""
     wanted = _build(pipeline, scaler, delivered)
-    route = build_route(pipeline)
+    route, unsupported = settle_route(build_route(pipeline), traefik_class)
     services = await asyncio.gather(*(_reconcile_service(pipeline, runtime, w) for w in wanted))
     problems = [problem for _, problem in services]
+    problems.append(unsupported)
     problems.append(await _attempt(runtime.apply(pipeline, [route] if route else [])))
     kept: list[Record] = [record for w in wanted for record in w.records]
     kept += [*delivered.values(), *([route] if route else [])]

@@ -17,12 +17,14 @@ from eventpipeline_operator.adapters.kube.resources import (
     DEPLOYMENT,
     INGRESS,
     JOB,
+    MIDDLEWARE,
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
     Json,
     Kind,
 )
+from eventpipeline_operator.adapters.kube.traefik import annotate, build_middlewares
 from eventpipeline_operator.api import labels, names
 from eventpipeline_operator.api.types import EventPipeline
 from eventpipeline_operator.desired.records import (
@@ -100,8 +102,14 @@ def _(record: MigrationRecord, pipeline: EventPipeline) -> list[Json]:
 @_render.register
 def _(record: RouteRecord, pipeline: EventPipeline) -> list[Json]:
     ingress = _object(INGRESS, pipeline, pipeline.key.name)
-    if record.annotations:
-        ingress["metadata"]["annotations"] = dict(record.annotations)
+    middlewares = [
+        {**_object(MIDDLEWARE, pipeline, names.object_name(pipeline.key, name)), "spec": spec}
+        for name, spec in build_middlewares(record).items()
+    ]
+    chain = [m["metadata"]["name"] for m in middlewares]
+    annotations = annotate(record.annotations, pipeline.key.namespace, chain)
+    if annotations:
+        ingress["metadata"]["annotations"] = annotations
     paths = [
         {
             "path": path,
@@ -120,7 +128,7 @@ def _(record: RouteRecord, pipeline: EventPipeline) -> list[Json]:
         ingress["spec"]["ingressClassName"] = record.class_name
     if record.tls_secret:
         ingress["spec"]["tls"] = [{"hosts": [record.host], "secretName": record.tls_secret}]
-    return [ingress]
+    return [*middlewares, ingress]
 
 
 def job_name(pipeline: EventPipeline, record: MigrationRecord) -> str:

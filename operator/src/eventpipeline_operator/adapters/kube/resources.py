@@ -39,14 +39,17 @@ DEPLOYMENT = Kind("Deployment", "apps/v1", "deployments")
 JOB = Kind("Job", "batch/v1", "jobs")
 INGRESS = Kind("Ingress", "networking.k8s.io/v1", "ingresses")
 BUDGET = Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets")
+# Of a controller's own API, which need not be installed.
+MIDDLEWARE = Kind("Middleware", "traefik.io/v1alpha1", "middlewares")
 LEASE = Kind("Lease", "coordination.k8s.io/v1", "leases")
 PIPELINE = Kind(names.KIND, names.API_VERSION, names.PLURAL)
 
 OWNED = (
     CONFIG_MAP, SECRET, SERVICE_ACCOUNT, SERVICE, DEPLOYMENT, JOB, INGRESS, BUDGET,
 )  # fmt: skip
+OPTIONAL = (MIDDLEWARE,)
 WATCHED = (*OWNED, POD)
-BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in (*WATCHED, PIPELINE, LEASE)}
+BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in (*WATCHED, *OPTIONAL, PIPELINE, LEASE)}
 
 
 class Ref(NamedTuple):

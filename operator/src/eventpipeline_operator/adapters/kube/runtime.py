@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from eventpipeline_operator.adapters.kube.cache import Cache
-from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
+from eventpipeline_operator.adapters.kube.client import NOT_FOUND, ApiError, KubeClient
 from eventpipeline_operator.adapters.kube.facts import Child, summarise
 from eventpipeline_operator.adapters.kube.manifests import job_name, render
 from eventpipeline_operator.adapters.kube.ownership import digest_wanted
@@ -15,6 +15,8 @@ from eventpipeline_operator.adapters.kube.resources import (
     CONFIG_MAP,
     DEPLOYMENT,
     JOB,
+    MIDDLEWARE,
+    OPTIONAL,
     OWNED,
     POD,
     SECRET,
@@ -37,15 +39,15 @@ from eventpipeline_operator.desired.records import (
     SecretReference,
     WorkloadRecord,
 )
-from eventpipeline_operator.errors import Retryable, Stalled, Waiting
+from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled, Waiting
 from eventpipeline_operator.reconcile.ports import Record
 from eventpipeline_operator.reconcile.recording import record_call
 
 log = structlog.get_logger()
 
-FIRST = frozenset({CONFIG_MAP.name, SECRET.name, SERVICE_ACCOUNT.name})
+FIRST = frozenset({CONFIG_MAP.name, SECRET.name, SERVICE_ACCOUNT.name, MIDDLEWARE.name})
 RUNNING = (DEPLOYMENT.name, JOB.name, POD.name)
-PRUNED = tuple(kind.name for kind in OWNED)
+PRUNED = tuple(kind.name for kind in (*OWNED, *OPTIONAL))
 
 
 class KubeRuntime:
@@ -178,7 +180,7 @@ class KubeRuntime:
         try:
             live = await self._client.apply(manifest)
         except ApiError as error:
-            raise error.classified(str(ref)) from error
+            raise _refused(ref, error) from error
         applied = summarise(live, ref.kind)
         if applied.owned != wanted:  # the server writes some value in another form
             self._equal[ref] = (wanted, applied.owned)
@@ -224,6 +226,16 @@ class KubeRuntime:
     def _keeps(child: Child, kept: set[Ref]) -> bool:
         """Pods use what they name; so do the Deployments and Jobs that stay."""
         return child.ref.kind == POD.name or child.ref in kept
+
+
+def _refused(ref: Ref, error: ApiError) -> ReconcileError:
+    if ref.kind == MIDDLEWARE.name and error.status == NOT_FOUND:
+        return Stalled(
+            Reason.ROUTE_NOT_SUPPORTED,
+            f"{ref}: the cluster knows no such kind: install Traefik's CRDs, or remove "
+            "spec.ingress.rateLimit and spec.ingress.retries",
+        )
+    return error.classified(str(ref))
 
 
 def _refuse_foreign(pipeline: EventPipeline, child: Child) -> None:

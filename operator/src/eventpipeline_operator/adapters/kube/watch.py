@@ -11,9 +11,9 @@ import aiohttp
 import structlog
 
 from eventpipeline_operator.adapters.kube.cache import Cache
-from eventpipeline_operator.adapters.kube.client import GONE, ApiError, KubeClient
+from eventpipeline_operator.adapters.kube.client import GONE, NOT_FOUND, ApiError, KubeClient
 from eventpipeline_operator.adapters.kube.facts import summarise
-from eventpipeline_operator.adapters.kube.resources import WATCHED, Json, Kind, Ref
+from eventpipeline_operator.adapters.kube.resources import OPTIONAL, WATCHED, Json, Kind, Ref
 from eventpipeline_operator.api.labels import SELECTOR
 
 log = structlog.get_logger()
@@ -25,12 +25,18 @@ PAUSE_LIMIT = 30.0
 class Watcher:
     """All watches on children."""
 
-    def __init__(self, client: KubeClient, cache: Cache, namespaces: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        cache: Cache,
+        namespaces: tuple[str, ...] = (),
+        optional: tuple[Kind, ...] = (),
+    ) -> None:
         self._client = client
         self._cache = cache
         scopes: tuple[str | None, ...] = namespaces or (None,)
-        self._pending = {(kind.name, scope) for kind in WATCHED for scope in scopes}
-        self._targets = [(kind, scope) for kind in WATCHED for scope in scopes]
+        self._targets = [(kind, scope) for kind in (*WATCHED, *optional) for scope in scopes]
+        self._pending = {(kind.name, scope) for kind, scope in self._targets}
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
@@ -51,6 +57,8 @@ class Watcher:
                 failures += 1
                 if error.status == GONE:
                     version = ""
+                if error.status == NOT_FOUND and kind in OPTIONAL:
+                    self._settle(kind, scope)
                 log.warning("watch interrupted", kind=kind.name, error=str(error))
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 failures += 1
@@ -72,10 +80,14 @@ class Watcher:
                 seen.add(child.ref)
                 self._cache.put(child)
         self._cache.retain(kind.name, scope, seen, version)
+        self._settle(kind, scope)
+        return version
+
+    def _settle(self, kind: Kind, scope: str | None) -> None:
+        """All there is of a kind is known, be it that there is no such kind."""
         self._pending.discard((kind.name, scope))
         if not self._pending:
             self.synced.set()
-        return version
 
     async def _watch(self, kind: Kind, scope: str | None, version: str) -> str:
         query = [
