@@ -37,6 +37,7 @@ from eventpipeline_operator.adapters.metrics import (
     OBJECTS,
     OLDEST,
     QUEUED,
+    WAITED,
     PrometheusMetrics,
 )
 from eventpipeline_operator.adapters.vault import VaultAdapter
@@ -172,6 +173,7 @@ async def work(
         concurrency=config.concurrency,
         resync_seconds=config.resync_seconds,
         due_in=inbox.due_in,
+        waited=WAITED.observe,
     )
     health.oldest = queue.oldest
     QUEUED.set_function(lambda: len(queue))

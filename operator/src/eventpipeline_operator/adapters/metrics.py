@@ -34,6 +34,11 @@ TOPICS_LEFT = Counter(
 OLDEST = Gauge(
     "eventpipeline_oldest_unreconciled_seconds", "How long the longest waiting object is due."
 )
+WAITED = Histogram(
+    "eventpipeline_queue_wait_seconds",
+    "How long an object waited for its pass.",
+    buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 30, 60),
+)
 QUEUED = Gauge("eventpipeline_queue_length", "Objects that wait for a pass.")
 OBJECTS = Gauge("eventpipeline_objects", "EventPipelines that the operator knows.")
 JOURNAL = Gauge("eventpipeline_journal_pending", "Objects whose journal is to be written yet.")

@@ -68,11 +68,13 @@ class Queue:
         concurrency: int = 16,
         resync_seconds: float = 120.0,
         due_in: Callable[[Key], float | None] = lambda _: None,
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._handler = handler
         self._concurrency = concurrency
         self._resync = resync_seconds
         self._due_in = due_in
+        self._waited = waited
         self._entries: dict[Key, _Entry] = {}
         self._ready: list[tuple[Wake, int, Key]] = []
         self._sequence = itertools.count()
@@ -145,6 +147,7 @@ class Queue:
 
     async def _run_one(self, key: Key, entry: _Entry, wake: Wake) -> None:
         entry.pending, entry.running = None, True
+        self._waited(asyncio.get_running_loop().time() - entry.since)
         try:
             outcome = await self._handler(key, wake)
         except Exception:  # the one broad handler of this loop: log, then as any retry
