@@ -272,6 +272,7 @@ class FakeRuntime:
     failures: dict[str, ReconcileError] = field(default_factory=dict)
     in_use: set[str] = field(default_factory=set)
     stopping: bool = False
+    prune_failure: ReconcileError | None = None
 
     async def apply(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
         for record in records:
@@ -283,6 +284,8 @@ class FakeRuntime:
                 self.log.append(name)
 
     async def prune(self, pipeline: EventPipeline, records: Sequence[Record]) -> None:
+        if self.prune_failure:
+            raise self.prune_failure
         kept = {self._name(pipeline, record) for record in records}
         for name in set(self.applied) - kept - self.in_use:
             del self.applied[name]

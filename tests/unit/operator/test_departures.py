@@ -187,6 +187,27 @@ async def test_an_object_is_released_within_a_minute_whatever_kafka_does(
     assert scene.left() == dict.fromkeys(TOPICS, obstacle)
 
 
+async def test_a_kafka_that_is_away_is_asked_by_one_object_for_all(scene: Scene) -> None:
+    scene.world.removal.failure = AWAY
+    scene.delete()
+    assert await scene.run() is Outcome.RETRY
+    for number in range(10):
+        scene.metadata |= {"name": f"other{number}", "uid": f"uid-{number + 2}"}
+        assert await scene.run() is Outcome.RETRY
+    assert scene.world.removal.inspections == 1
+    scene.time += scene.reconciler.due_in("uid-1") or 0.0
+    assert await scene.run() is Outcome.RETRY
+    assert scene.world.removal.inspections == 2
+
+
+async def test_a_busy_api_server_is_not_taken_for_an_absent_kafka(scene: Scene) -> None:
+    scene.world.runtime.prune_failure = Retryable(Reason.KUBERNETES_UNAVAILABLE, "busy")
+    scene.delete()
+    while await scene.run() is Outcome.RETRY:
+        scene.time += 1
+    assert scene.left() == dict.fromkeys(TOPICS, Obstacle.WORKLOADS_RUNNING)
+
+
 async def test_an_object_whose_pods_do_not_end_is_released_and_keeps_its_topics(
     scene: Scene,
 ) -> None:
@@ -260,6 +281,18 @@ async def test_a_release_that_fails_is_tried_again_and_tells_nothing_twice(scene
     assert scene.released
     assert len(scene.world.status.events) == events + 1
     assert scene.world.metrics.left == {Obstacle.TOO_MANY_RECORDS: 1}
+
+
+async def test_a_record_that_cannot_be_written_yet_comes_before_the_release(scene: Scene) -> None:
+    scene.world.removal.usages["team.shop.orders"] = TopicUsage("", records=101)
+    scene.world.legacies.failure = Retryable(Reason.KUBERNETES_UNAVAILABLE, "busy")
+    scene.delete()
+    assert await scene.run() is Outcome.RETRY
+    assert not scene.released
+    scene.world.legacies.failure = None
+    assert await scene.run() is Outcome.DONE
+    assert scene.released
+    assert scene.left() == {"team.shop.orders": Obstacle.TOO_MANY_RECORDS}
 
 
 async def test_a_record_that_may_not_be_written_does_not_hold_the_object(scene: Scene) -> None:

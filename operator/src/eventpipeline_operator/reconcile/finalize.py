@@ -37,7 +37,11 @@ log = structlog.get_logger()
 
 PATIENCE_SECONDS = 45.0  # of the minute: the rest is for telling and releasing
 POLL_SECONDS = 1.0
+AWAY_SECONDS = 5.0  # how long all objects that go take one's word that a Kafka is away
 LEAST_SECONDS = 5.0
+KAFKA_REASONS = frozenset(
+    {Reason.KAFKA_UNAVAILABLE, Reason.KAFKA_DENIED, Reason.KAFKA_SECRET_MISSING}
+)
 
 
 @dataclass
@@ -45,6 +49,7 @@ class _Departure:
     """How far the end of one object is."""
 
     began: float
+    pause: float = POLL_SECONDS
     waiting: tuple[Left, ...] = ()
     removed: set[str] = field(default_factory=set)
     told: bool = False
@@ -69,6 +74,7 @@ class Departures:
         self._now = now
         self._departures: dict[str, _Departure] = {}
         self._unwritten: list[Legacy] = []
+        self._away: dict[str, tuple[float, Retryable]] = {}
 
     async def guard(self, pipeline: EventPipeline) -> None:
         """Have the finalizer on a live object exactly where Delete is set."""
@@ -94,7 +100,7 @@ class Departures:
     def due_in(self, uid: str) -> float | None:
         """Seconds until an object that goes wants its next pass."""
         departure = self._departures.get(uid)
-        return None if departure is None or departure.released else POLL_SECONDS
+        return None if departure is None or departure.released else departure.pause
 
     def forget(self, uid: str) -> None:
         """The object is gone."""
@@ -152,6 +158,7 @@ class Departures:
         parting, access = build_parting(pipeline), pipeline.kafka_access
         if not parting.topics:
             return DeletionPlan()
+        self._refuse_away(pipeline.bootstrap_servers)
         existing = await removal.inspect(access, tuple(parting.topics))
         rivals = self._claims.rivals(pipeline.uid, pipeline.bootstrap_servers, existing)
         budget = Budget(
@@ -171,16 +178,28 @@ class Departures:
         kept = tuple(Left(name, Obstacle.REFUSED, words) for name, words in refused.items())
         return DeletionPlan(waiting=plan.waiting, left=(*plan.left, *kept))
 
+    def _refuse_away(self, servers: str) -> None:
+        """A Kafka that did not answer another object just now is not asked by the next."""
+        until, error = self._away.get(servers, (float("-inf"), None))
+        if error and self._clock() < until:
+            raise error
+        self._away.pop(servers, None)
+
     def _postpone(
         self, pipeline: EventPipeline, departure: _Departure, error: Exception
     ) -> DeletionPlan:
         """Nothing could be decided now: what passes by itself is waited for."""
         message = error.message if isinstance(error, ReconcileError) else "no answer in time"
-        obstacle = Obstacle.KAFKA_UNAVAILABLE
-        if isinstance(error, Stalled):
-            obstacle = Obstacle.KAFKA_DENIED
-        elif isinstance(error, Waiting):
+        obstacle = (
+            Obstacle.KAFKA_DENIED if isinstance(error, Stalled) else Obstacle.KAFKA_UNAVAILABLE
+        )
+        if isinstance(error, ReconcileError) and error.reason not in KAFKA_REASONS:
             obstacle = Obstacle.WORKLOADS_RUNNING
+        away = obstacle is Obstacle.KAFKA_UNAVAILABLE
+        departure.pause = AWAY_SECONDS if away else POLL_SECONDS
+        if away and isinstance(error, Retryable):
+            servers = pipeline.bootstrap_servers
+            self._away.setdefault(servers, (self._clock() + AWAY_SECONDS, error))
         topics = [t for t in build_parting(pipeline).topics if t not in departure.removed]
         left = keep_all(topics, obstacle, message)
         return DeletionPlan(left=left) if isinstance(error, Stalled) else DeletionPlan(waiting=left)
