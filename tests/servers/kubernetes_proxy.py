@@ -21,7 +21,7 @@ from servers.kubernetes import KubernetesServer
 from servers.local import free_port
 
 HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "keep-alive"})
-NAMED = re.compile(r"^/apis?(?:/[^/]+){1,2}/namespaces/[^/]+/(?P<rest>.+)$")
+NAMED = re.compile(r"^/apis?(?:/[^/]+){1,2}/namespaces/(?P<namespace>[^/]+)/(?P<rest>.+)$")
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,14 @@ class Asked:
     """One request; `resource` is plural/name with its subresource."""
 
     method: str
-    path: str
+    namespace: str
     resource: str
     watch: bool
+
+    @property
+    def kind(self) -> str:
+        """The resource alone, in the plural."""
+        return self.resource.partition("/")[0]
 
 
 @dataclass
@@ -55,7 +60,7 @@ class KubernetesProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._rules: list[Rule] = []
         self._watches: list[web.Request] = []
-        self.asked: Counter[tuple[str, str]] = Counter()
+        self.asked: Counter[tuple[str, str, str]] = Counter()
 
     @property
     def url(self) -> str:
@@ -133,7 +138,7 @@ class KubernetesProxy:
                 rule.hits += 1
                 answer = {"kind": "Status", "code": rule.status, "message": "refused by the test"}
                 return web.json_response(answer, status=rule.status, headers=rule.headers)
-        self.asked[asked.method, asked.resource.partition("/")[0]] += 1
+        self.asked[asked.method, asked.namespace, asked.kind] += 1
         body = await request.read()
         kept = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
         target = self._session.request(
@@ -156,7 +161,8 @@ class KubernetesProxy:
 def _asked(request: web.Request) -> Asked:
     found = NAMED.match(request.path)
     resource = found["rest"] if found else request.path.rpartition("/")[2]
-    return Asked(request.method, request.path, resource, "watch" in request.query)
+    namespace = found["namespace"] if found else ""
+    return Asked(request.method, namespace, resource, "watch" in request.query)
 
 
 def redirect(kubeconfig: Path, url: str) -> None:

@@ -93,8 +93,9 @@ def granted(manifests: Sequence[Json], kind: str, suffix: str = "") -> Rights:
 
 
 def build_manifest(cluster: Cluster, kafka: KafkaServer, vault: VaultServer, path: str) -> Json:
-    """The shop, and a secret whose lease must be given back."""
+    """The shop, with a secret whose lease and topics that must go with it."""
     manifest = build_shop(cluster.namespace, kafka, vault)
+    manifest["spec"]["deletionPolicy"] = "Delete"
     manifest["spec"]["secrets"].append(
         {"name": "lease", "vault": {"dynamic": {"path": path}}, "env": {"LEASED": "{username}"}}
     )

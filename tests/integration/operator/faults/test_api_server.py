@@ -55,7 +55,7 @@ def wait_until_ready(cluster: Cluster) -> None:
 def check_each_child_was_written_once(cluster: Cluster, proxy: KubernetesProxy) -> None:
     for kind in CHILDREN:
         there = len(cluster.names(kind) - {"default", "shop-vault", "kube-root-ca.crt"})
-        assert proxy.asked["PATCH", kind] == there, kind
+        assert proxy.asked["PATCH", cluster.namespace, kind] == there, kind
 
 
 @pytest.mark.parametrize("matches", [is_write, is_read], ids=["writes", "reads"])

@@ -45,7 +45,7 @@ class Replica:
         asked = self.proxy.asked.items()
         return Counter({
             f"{method} {kind}": count
-            for (method, kind), count in asked
+            for (method, _, kind), count in asked
             if method != "GET" and kind != "leases"
         })  # fmt: skip
 
