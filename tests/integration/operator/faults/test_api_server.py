@@ -12,6 +12,8 @@ from servers.kubernetes_proxy import Asked, KubernetesProxy
 from servers.vault import VaultServer
 from servers.waiting import wait_for
 
+pytestmark = pytest.mark.long  # each takes more than a minute
+
 Json = dict[str, Any]
 CHILDREN = ("configmaps", "serviceaccounts", "services", "deployments", "poddisruptionbudgets",
             "ingresses")  # fmt: skip

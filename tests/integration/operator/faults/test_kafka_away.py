@@ -14,6 +14,8 @@ from servers.local import find_artifact
 from servers.vault import VaultServer
 from servers.waiting import wait_for
 
+pytestmark = pytest.mark.long  # each takes more than a minute
+
 Json = dict[str, Any]
 MANY = 400
 

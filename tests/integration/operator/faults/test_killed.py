@@ -23,6 +23,8 @@ from servers.vault import VaultServer
 from servers.vault_database import VaultDatabase
 from servers.waiting import wait_for
 
+pytestmark = pytest.mark.long  # each takes more than a minute
+
 Json = dict[str, Any]
 TESTS = Path(__file__).resolve().parents[3]
 

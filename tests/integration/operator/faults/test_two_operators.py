@@ -15,6 +15,8 @@ from servers.kubernetes_operator import OperatorProcess
 from servers.kubernetes_proxy import KubernetesProxy, redirect
 from servers.waiting import wait_for
 
+pytestmark = pytest.mark.long  # each takes more than a minute
+
 Json = dict[str, Any]
 
 
