@@ -246,6 +246,7 @@ def test_many_objects_that_go_at_once_are_gone_within_a_minute(
     assert (operator.metric("kafka_calls_total", call="delete_topics") or 0) - removals < MANY
 
 
+@pytest.mark.long
 def test_an_object_whose_kafka_is_away_is_released_within_a_minute(
     pipelines: Pipelines, kafka: KafkaServer, kubernetes: KubernetesServer
 ) -> None:
