@@ -20,7 +20,8 @@ from operatorbench.cluster import Cluster, Name
 from operatorbench.installation import Installation
 from operatorbench.objects import IMAGE, kv_path
 
-STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+IMAGE_PATH = "/spec/template/spec/containers/0/image"
 KEY, WRONG = "retention.ms", "7777"
 
 
@@ -57,9 +58,8 @@ async def cause_drift(at: Installation, cluster: Cluster, names: Sequence[Name])
     await asyncio.to_thread(_change_topics, admin, names)
     for name in names:
         await asyncio.to_thread(at.vault.write, kv_path(*name), user="eve", password="")
-        container = {"name": "api", "image": "registry.invalid/changed:2"}
-        patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
-        await cluster.request("PATCH", _deployment(name), patch, STRATEGIC)
+        patch = [{"op": "replace", "path": IMAGE_PATH, "value": "registry.invalid/changed:2"}]
+        await cluster.request("PATCH", _deployment(name), patch, JSON_PATCH)
     return Drift(cluster, admin, names)
 
 
