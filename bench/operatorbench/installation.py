@@ -8,6 +8,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from confluent_kafka.admin import AdminClient
+
 from operatorbench.audit import LogTail
 from operatorbench.cluster import Cluster
 from operatorbench.objects import Site
@@ -17,10 +19,13 @@ from servers.kubernetes import KubernetesServer
 from servers.kubernetes_operator import OperatorProcess
 from servers.local import find_artifact
 from servers.vault import VaultServer
+from servers.waiting import wait_for
 
 PASSES = "reconcile_duration_seconds_count"
 WRITES = "kubernetes_writes_total"
 POLL = 0.1
+# A broker that holds the topics of earlier measurements, or still deletes them, is slower.
+DELETE_AT_ONCE = {"log.segment.delete.delay.ms": "1000"}
 
 
 class MissingPartError(Exception):
@@ -77,6 +82,19 @@ class Installation:
         yield usage
         task.cancel()
 
+    def delete_topics(self, namespace: str) -> None:
+        """Remove what the pipelines of a namespace have left in Kafka."""
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers, "log_level": 0})
+
+        def left() -> list[str]:
+            return [
+                t for t in admin.list_topics(timeout=30).topics if t.startswith(f"{namespace}.")
+            ]
+
+        for future in admin.delete_topics(left()).values():
+            future.result(60)
+        wait_for("the topics' end", lambda: not left(), seconds=60)
+
     async def metrics(self, cluster: Cluster) -> Metrics:
         """The operator's metrics now."""
         return await scrape(cluster.session, self.operator.metrics_url)
@@ -109,7 +127,7 @@ def installed(resync_seconds: int) -> Iterator[Installation]:
     with tempfile.TemporaryDirectory(prefix="operatorbench-") as name, ExitStack() as stack:
         directory = Path(name)
         kubernetes = KubernetesServer(paths["kubernetes"], directory, audited=True)
-        kafka = KafkaServer(java, paths["kafka"] / "libs", directory)
+        kafka = KafkaServer(java, paths["kafka"] / "libs", directory, DELETE_AT_ONCE)
         vault = VaultServer(paths["vault"], directory)
         for server in (kubernetes, kafka, vault):
             stack.callback(server.stop)

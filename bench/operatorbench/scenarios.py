@@ -50,6 +50,7 @@ async def measure_topics(
                 stage.samples["seconds"].append(_makespan(cluster, _names(manifests)))
                 await _end(at, cluster, stage, before, len(manifests))
                 await cluster.clear([namespace])
+                await asyncio.to_thread(at.delete_topics, namespace)
         stage.figures["seconds"] = round(median(stage.samples["seconds"]), 2)
         _describe_usage(stage, usage)
         yield stage
