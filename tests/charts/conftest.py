@@ -1,7 +1,9 @@
 """Servers of the platform chart, once per session."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -16,18 +18,18 @@ def platform_chart() -> PlatformChart:
 
 
 @pytest.fixture(scope="session")
-def platform_postgres(
-    platform_chart: PlatformChart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PreparedPostgres]:
+def platform_postgres(platform_chart: PlatformChart) -> Iterator[PreparedPostgres]:
     if not (BINARIES / "postgres").exists():
         pytest.skip("PostgreSQL 15 is not installed: `make setup-tests` installs it")
     files = platform_chart.find("ConfigMap", "postgres")["data"]
-    server = PreparedPostgres(tmp_path_factory.mktemp("prepared"), files)
-    server.prepare(APPLICATION_PASSWORD="of an earlier installation")
-    server.prepare()  # every start runs it: the second run is the proof that it may
-    process = server.start()
-    with closing(server.connect("orders")) as connection:
-        server.query(connection, "SET ROLE orders_owner")
-        server.query(connection, "CREATE TABLE orders (id bigserial PRIMARY KEY, note text)")
-    yield server
-    stop_process(process)
+    # Not in pytest's folders, which are closed to the server's own user.
+    with tempfile.TemporaryDirectory(prefix="eventpipeline-postgres-") as directory:
+        server = PreparedPostgres(Path(directory), files)
+        server.prepare(APPLICATION_PASSWORD="of an earlier installation")
+        server.prepare()  # every start runs it: the second run is the proof that it may
+        process = server.start()
+        with closing(server.connect("orders")) as connection:
+            server.query(connection, "SET ROLE orders_owner")
+            server.query(connection, "CREATE TABLE orders (id bigserial PRIMARY KEY, note text)")
+        yield server
+        stop_process(process)

@@ -51,8 +51,6 @@ class PreparedPostgres:
         if self._user:
             for path in (directory, *directory.iterdir()):
                 shutil.chown(path, self._user)
-            for folder in directory.parents[:2]:
-                folder.chmod(0o755)
 
     def prepare(self, **environment: str) -> None:
         run = subprocess.run(

@@ -1,7 +1,9 @@
 """Real servers as local processes, once per session; a test takes what it needs by name."""
 
 import secrets
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,14 +16,16 @@ from shop.running import running_shop
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed: `make setup-tests` installs it")
-    server = PostgresServer(binaries, tmp_path_factory.mktemp("postgres"))
-    server.start()
-    yield server
-    server.stop()
+    # pytest's own folders are root's alone, and every session that begins closes them anew.
+    with tempfile.TemporaryDirectory(prefix="eventpipeline-postgres-") as directory:
+        server = PostgresServer(binaries, Path(directory))
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,8 @@ class PostgresServer:
         self._user = OWNER if os.geteuid() == 0 else None
         self.port = free_port()
         if self._user:
-            # pytest's folders are closed to other users: let them pass, and nothing more.
-            for folder in (directory, *directory.parents[:2]):
+            # Temporary folders are closed to other users: let them pass, and nothing more.
+            for folder in directory.parents[:2]:
                 folder.chmod(folder.stat().st_mode | 0o011)
             shutil.chown(directory, self._user)
 
