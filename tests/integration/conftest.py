@@ -30,13 +30,23 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    yield from running_kafka(tmp_path_factory.mktemp("kafka"))
+
+
+@pytest.fixture(scope="module")
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """For modules that stop their broker: the session's must not be stopped under others."""
+    yield from running_kafka(tmp_path_factory.mktemp("kafka"))
+
+
+def running_kafka(directory: Path) -> Iterator[KafkaServer]:
     java = find_java()
     jars = find_artifact("kafka")
     if java is None:
         pytest.skip("Java is not installed: `make setup-tests` installs it")
     if isinstance(jars, str):
         pytest.skip(jars)
-    server = KafkaServer(java, jars / "libs", tmp_path_factory.mktemp("kafka"))
+    server = KafkaServer(java, jars / "libs", directory)
     server.start()
     yield server
     server.stop()

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from servers.kafka import KafkaServer, find_java
+from servers.kafka import KafkaServer
 from servers.kubernetes_cluster import Cluster, build_shop
 from servers.kubernetes_operator import OperatorProcess
-from servers.local import find_artifact
 from servers.vault import VaultServer
 from servers.waiting import wait_for
 
@@ -21,15 +20,8 @@ MANY = 400
 
 
 @pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """A broker of the module's own: the session's must not be stopped under others."""
-    java, jars = find_java(), find_artifact("kafka")
-    if java is None or isinstance(jars, str):
-        pytest.skip("Kafka is not there: `make setup-tests` and `hack/artifact kafka` bring it")
-    server = KafkaServer(java, jars / "libs", tmp_path_factory.mktemp("kafka"))
-    server.start()
-    yield server
-    server.stop()
+def kafka(own_kafka: KafkaServer) -> KafkaServer:
+    return own_kafka
 
 
 @pytest.fixture(autouse=True)
