@@ -13,8 +13,7 @@ from typing import Any
 import kopf
 import structlog
 from aiohttp import web
-from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import ApiClient
 
 from eventpipeline_operator.adapters.kafka import KafkaAdmin
 from eventpipeline_operator.adapters.kafka_deletion import KafkaDeletion
@@ -23,6 +22,7 @@ from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, parse_
 from eventpipeline_operator.adapters.kube.archive import KubeArchive
 from eventpipeline_operator.adapters.kube.cache import Cache
 from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
+from eventpipeline_operator.adapters.kube.configuration import kube_configuration
 from eventpipeline_operator.adapters.kube.finalizers import KubeFinalizers
 from eventpipeline_operator.adapters.kube.lease import Lease
 from eventpipeline_operator.adapters.kube.legacies import KubeLegacies
@@ -105,7 +105,8 @@ async def run(config: Config) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with ApiClient(await kube_configuration()) as api:
+    configuration, _ = await kube_configuration()
+    async with ApiClient(configuration) as api:
         lease = Lease(KubeClient(api), config.namespace, config.identity)
         client = KubeClient(api, lease.check) if config.leader_election else KubeClient(api)
         health = Health(oldest=lambda: 0.0, stuck_seconds=config.stuck_seconds)
@@ -117,18 +118,6 @@ async def run(config: Config) -> None:
             if config.leader_election:
                 await lease.release()
             await server.cleanup()
-
-
-async def kube_configuration() -> Configuration:
-    """In-cluster where there is one, else the current kubeconfig."""
-    configuration = Configuration()
-    if "KUBERNETES_SERVICE_HOST" in os.environ:
-        kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    else:
-        await kube_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    # Else each request looks for the login of a proxy in ~/.netrc, in a thread.
-    configuration.client_session_kwargs = {"trust_env": False}
-    return configuration
 
 
 async def work(

@@ -1,0 +1,93 @@
+"""How a command reaches a cluster: the options that all share, and the connection."""
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.config import ConfigException
+
+from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
+from eventpipeline_operator.adapters.kube.configuration import KubeContext, kube_configuration
+from eventpipeline_operator.adapters.kube.resources import PIPELINE, Json, Kind, Ref
+
+Command = Callable[..., Any]
+
+OPTIONS = (
+    click.option("--kubeconfig", type=click.Path(), help="Instead of $KUBECONFIG."),
+    click.option("--context", help="Context in kubeconfig; the current one if not given."),
+    click.option("-n", "--namespace", help="Namespace; the context's if not given."),
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which cluster and namespace a command speaks of."""
+
+    context: KubeContext
+    namespace: str | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connection, and the namespace that it speaks of."""
+
+    client: KubeClient
+    namespace: str
+
+    async def items(
+        self, kind: Kind, namespace: str | None, selector: str = ""
+    ) -> AsyncIterator[Json]:
+        """All objects of a kind in a namespace, or everywhere."""
+        query = [("labelSelector", selector)] if selector else []
+        async for page in self.client.pages(kind.path(namespace), query):
+            for live in page["items"]:
+                yield live
+
+    async def read_pipeline(self, name: str) -> Json:
+        """One object; a sentence when it is not there."""
+        live = await self.client.get(Ref(PIPELINE.name, self.namespace, name))
+        if live is None:
+            msg = f"there is no EventPipeline {name} in namespace {self.namespace}"
+            raise click.ClickException(msg)
+        return live
+
+
+def cluster_options(command: Command) -> Command:
+    """Give a command the shared options; it gets them as `access`."""
+
+    @functools.wraps(command)
+    def called(
+        *arguments: Any,
+        kubeconfig: str | None,
+        context: str | None,
+        namespace: str | None,
+        **others: Any,
+    ) -> Any:
+        access = Access(KubeContext(kubeconfig, context), namespace)
+        return command(*arguments, access=access, **others)
+
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(OPTIONS), called)
+
+
+@asynccontextmanager
+async def connect(access: Access, *, writes: bool = False) -> AsyncIterator[Session]:
+    """Speak to the cluster; a session that is not for writing cannot write."""
+    try:
+        configuration, namespace = await kube_configuration(access.context)
+    except ConfigException as error:
+        raise click.ClickException(f"kubeconfig: {error}") from error
+    async with ApiClient(configuration) as api:
+        client = KubeClient(api) if writes else KubeClient(api, _refuse_to_write)
+        try:
+            yield Session(client, access.namespace or namespace)
+        except ApiError as error:
+            raise click.ClickException(f"Kubernetes answers: {error}") from error
+
+
+def _refuse_to_write() -> None:
+    msg = "this command only reads"
+    raise AssertionError(msg)
