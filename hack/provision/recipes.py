@@ -79,6 +79,7 @@ CATALOG: dict[str, Recipe] = {
         _rootfs("kubernetes"),
         _rootfs("postgres"),
         Recipe("jre", "jre/build", ("uv",), FETCH),
+        Recipe("postgres", "postgres/build", ("uv",), FETCH),
         Recipe("kafka", "kafka/build", ("maven",), FETCH),
         Recipe("zipkin", "zipkin/build", ("maven",), FETCH),
         Recipe("maildev", "maildev/build", ("node",), FETCH),

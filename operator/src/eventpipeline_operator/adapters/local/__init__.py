@@ -1,0 +1,1 @@
+"""The second runtime: the records of a pipeline as processes of this machine, without a cluster."""

@@ -1,0 +1,1 @@
+"""Kafka, Postgres, Vault and a mail catcher as processes of this machine, for one person's use."""

@@ -1,0 +1,139 @@
+"""A PostgreSQL on 127.0.0.1 with a password of its own; its data stays in the directory."""
+
+import asyncio
+import os
+import pwd
+import secrets
+import shutil
+import signal
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from eventpipeline_operator.adapters.local.backing.errors import BackingError
+from eventpipeline_operator.adapters.local.backing.housing import house
+from eventpipeline_operator.adapters.local.backing.ports import HOST, choose_port
+from eventpipeline_operator.adapters.local.backing.process import ServerProcess, run_program
+
+PORT = 5432
+OWNER = "postgres"
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "max_wal_size": "128MB",
+    "jit": "off",
+    # A failing statement must not put a password into the log.
+    "log_min_error_statement": "panic",
+}
+
+
+class PostgresServer:
+    """One server; who may connect to what is decided by who prepares its databases."""
+
+    name = "postgres"
+
+    def __init__(self, binaries: Path, directory: Path, port: int = PORT) -> None:
+        self._binaries = binaries
+        self._user = unprivileged_user()
+        self._directory = directory
+        self._process = self._new_process()
+        self._wanted = port
+        self._password = ""
+        self.port = port
+
+    @property
+    def address(self) -> str:
+        """Host and port, true once it has been started."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """Where it writes what it has to say."""
+        return self._process.log
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, None while it does not run."""
+        return self._process.pid
+
+    def url(self, database: str = OWNER) -> str:
+        """The URL of a database for the server's owner: it carries the password."""
+        return f"postgresql://{OWNER}:{quote(self._password)}@{self.address}/{database}"
+
+    async def start(self) -> None:
+        """Start it, creating its storage before the first time, and wait until it answers."""
+        home = house(self._directory, self._user)
+        data, password = home / "data", home / "owner.password"
+        if not (data / "PG_VERSION").exists():
+            await self._initialize(data, password)
+        self._password = password.read_text().strip()
+        self.port = choose_port(self._wanted)
+        settings = {**SETTINGS, "port": str(self.port)}
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        await self._process.start([self._binaries / "postgres", "-D", data, *options])
+        await self._process.wait_until(self._answers, READY_SECONDS)
+
+    async def stop(self) -> None:
+        """Stop it; what it holds stays."""
+        await self._process.stop(STOP_SECONDS)
+
+    async def _initialize(self, data: Path, password: Path) -> None:
+        shutil.rmtree(data, ignore_errors=True)  # an attempt that was broken off
+        password.touch(mode=0o600)
+        password.write_text(secrets.token_urlsafe(24))
+        if self._user:
+            shutil.chown(password, self._user)
+        await run_program(
+            [
+                *(self._binaries / "initdb", "-D", data, "-U", OWNER, f"--pwfile={password}"),
+                *("--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"),
+            ],
+            self.log,
+            user=self._user,
+        )
+
+    def _new_process(self) -> ServerProcess:
+        return ServerProcess(
+            "PostgreSQL",
+            self._directory.with_name(f"{self._directory.name}.log"),
+            user=self._user,
+            polite=signal.SIGINT,  # disconnects its clients and ends
+            orphaned=signal.SIGINT,
+        )
+
+    async def _answers(self) -> bool:
+        return await asyncio.to_thread(accepts_connections, self.url())
+
+
+def accepts_connections(url: str) -> bool:
+    """Whether a server answers there."""
+    try:
+        connect(url).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def connect(url: str) -> Connection:
+    """A connection on which each statement is a transaction."""
+    connection = psycopg2.connect(url, connect_timeout=2)
+    connection.autocommit = True
+    return connection
+
+
+def unprivileged_user() -> str:
+    """PostgreSQL refuses to run as root: whom root starts it as; empty for anybody else."""
+    if os.geteuid() != 0:
+        return ""
+    for name in (OWNER, "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise BackingError("PostgreSQL refuses to run as root: use an ordinary account")
