@@ -83,6 +83,16 @@ def test_the_sources_keep_the_contracts(copied_sources: Path) -> None:
             "import eventpipeline_operator.adapters.kafka",
             "The operator's layers point downwards",
         ),
+        (
+            "main.py",
+            "import eventpipeline_operator.adapters.local.backing.kafka",
+            "The core and the operator know nothing of the local runtime",
+        ),
+        (
+            "policies/readiness.py",
+            "import eventpipeline_operator.adapters.local",
+            "The core and the operator know nothing of the local runtime",
+        ),
         ("main.py", "import order_service", "Operator and services never import each other"),
     ],
 )

@@ -46,15 +46,9 @@ class Packages:
 
     async def postgres(self) -> Path:
         """The directory with PostgreSQL's programs."""
-        given = self._given("EVENTPIPELINE_POSTGRES", "initdb")
-        if given:
-            return given
-        on_path = shutil.which("postgres", path=self._path)
-        candidates = [*newest_first(self._installed.glob("*/bin"))]
-        candidates += [Path(on_path).resolve().parent] if on_path else []
-        for directory in candidates:
-            if (directory / "initdb").exists() and (directory / "postgres").exists():
-                return directory
+        found = self._given("EVENTPIPELINE_POSTGRES", "initdb") or self._installed_postgres()
+        if found:
+            return found
         made = await self._make("postgres", "PostgreSQL", "postgresql", "EVENTPIPELINE_POSTGRES")
         return (made / "bin").resolve()
 
@@ -72,6 +66,15 @@ class Packages:
         if given or not build:
             return given or await self._built("vault")
         return await self._make("vault", "Vault", "golang-go", "EVENTPIPELINE_VAULT")
+
+    def _installed_postgres(self) -> Path | None:
+        on_path = shutil.which("postgres", path=self._path)
+        candidates = newest_first(self._installed.glob("*/bin"))
+        candidates += [Path(on_path).resolve().parent] if on_path else []
+        for directory in candidates:
+            if (directory / "initdb").exists() and (directory / "postgres").exists():
+                return directory
+        return None
 
     async def _java(self) -> Path:
         homes = [self._env.get("JAVA_HOME")]
@@ -116,7 +119,9 @@ class Packages:
         """Exit code, result and last words of hack/artifact."""
         assert self._checkout  # noqa: S101 — asked by the callers
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, self._checkout / "hack" / "artifact", *arguments),
+            sys.executable,
+            self._checkout / "hack" / "artifact",
+            *arguments,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
-from psycopg2.extensions import connection as Connection
+from psycopg2 import extensions
 
 from eventpipeline_operator.adapters.local.backing.errors import BackingError
 from eventpipeline_operator.adapters.local.backing.housing import house
@@ -85,10 +85,7 @@ class PostgresServer:
 
     async def _initialize(self, data: Path, password: Path) -> None:
         shutil.rmtree(data, ignore_errors=True)  # an attempt that was broken off
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(24))
-        if self._user:
-            shutil.chown(password, self._user)
+        self._write_password(password)
         await run_program(
             [
                 *(self._binaries / "initdb", "-D", data, "-U", OWNER, f"--pwfile={password}"),
@@ -97,6 +94,12 @@ class PostgresServer:
             self.log,
             user=self._user,
         )
+
+    def _write_password(self, file: Path) -> None:
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24))
+        if self._user:
+            shutil.chown(file, self._user)
 
     def _new_process(self) -> ServerProcess:
         return ServerProcess(
@@ -120,7 +123,7 @@ def accepts_connections(url: str) -> bool:
     return True
 
 
-def connect(url: str) -> Connection:
+def connect(url: str) -> extensions.connection:
     """A connection on which each statement is a transaction."""
     connection = psycopg2.connect(url, connect_timeout=2)
     connection.autocommit = True
