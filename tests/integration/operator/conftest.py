@@ -9,6 +9,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from eventpipeline_operator.adapters.kube.client import KubeClient
+from servers.command_line import CommandLine
 from servers.kafka import KafkaServer
 from servers.kubernetes import TOKEN, KubernetesServer
 from servers.kubernetes_cluster import Cluster, build_shop
@@ -122,3 +123,8 @@ def database(
     engine.enable()
     yield engine
     engine.disable()
+
+
+@pytest.fixture
+def command_line(kubernetes: KubernetesServer, namespace: str, tmp_path: Path) -> CommandLine:
+    return CommandLine(kubernetes.write_kubeconfig(tmp_path / "kubeconfig"), namespace)

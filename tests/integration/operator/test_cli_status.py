@@ -1,21 +1,12 @@
 """`eventpipeline status` against a real API server with the operator at work."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from servers.command_line import CommandLine
-from servers.kubernetes import KubernetesServer
 from servers.kubernetes_cluster import Cluster
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def command_line(kubernetes: KubernetesServer, namespace: str, tmp_path: Path) -> CommandLine:
-    return CommandLine(kubernetes.write_kubeconfig(tmp_path / "kubeconfig"), namespace)
 
 
 def test_a_ready_object_is_shown_in_full(ready_shop: Json, command_line: CommandLine) -> None:

@@ -23,6 +23,14 @@ OPTIONS = (
 )
 
 
+operator_namespace_option = click.option(
+    "--operator-namespace",
+    default="eventpipeline-system",
+    show_default=True,
+    help="Where the operator lives and keeps its journal.",
+)
+
+
 @dataclass(frozen=True)
 class Access:
     """Which cluster and namespace a command speaks of."""

@@ -43,11 +43,21 @@ class KubeArchive:
             found |= {key: json.loads(text) for key, text in (data or {}).items()}
         return found
 
+    async def read(self, key: str) -> dict[str, Any] | None:
+        """One journal."""
+        ref = self._ref(_shard(key))
+        try:
+            text = (await self._read(ref) or {}).get(key)
+        except ApiError as error:
+            raise error.classified(str(ref)) from error
+        record: dict[str, Any] | None = json.loads(text) if text else None
+        return record
+
     async def update(self, changes: Mapping[str, Merge]) -> set[str]:
         """Join journals with what is new; the keys that could be written."""
         shards: defaultdict[int, dict[str, Merge]] = defaultdict(dict)
         for key, merge in changes.items():
-            shards[zlib.crc32(key.encode()) % SHARDS][key] = merge
+            shards[_shard(key)][key] = merge
         written: set[str] = set()
         for number, merges in shards.items():
             try:
@@ -85,6 +95,10 @@ class KubeArchive:
 
     def _ref(self, number: int) -> Ref:
         return Ref(CONFIG_MAP.name, self._namespace, f"{NAME}-{number:x}")
+
+
+def _shard(key: str) -> int:
+    return zlib.crc32(key.encode()) % SHARDS
 
 
 def _too_much(data: Mapping[str, str | None]) -> dict[str, str | None]:
