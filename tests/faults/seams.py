@@ -83,9 +83,10 @@ def _sweeper(reach: Reach) -> None:
 
 def _sender(reach: Reach) -> None:
     mailer = _seam("email_service.adapters.smtp:SmtpMailer")
-    _surround(mailer, "send", reach, "claimed", "accepted")
+    _surround(mailer, "offer", reach, "claimed", "offered")
+    _surround(mailer, "result", reach, "awaited", "accepted")
     ledger = _seam("email_service.adapters.postgres:PostgresLedger")
-    _surround(ledger, "sent", reach, "noted", "recorded")
+    _surround(ledger, "note", reach, "noted", "recorded")
 
 
 def _relay(reach: Reach) -> None:

@@ -17,10 +17,17 @@ class Mailbox:
 
     mails: list[EmailMessage] = field(default_factory=list)
     answer: str = "250 kept"
+    pipelining: bool = False
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+
+    async def handle_EHLO(  # noqa: N802 — the name is aiosmtpd's
+        self, _server: SMTP, session: Session, _envelope: Envelope, host: str, answers: list[str]
+    ) -> list[str]:
+        session.host_name = host
+        return [*answers[:-1], *(["250-PIPELINING"] if self.pipelining else []), answers[-1]]
 
     async def handle_DATA(  # noqa: N802 — the name is aiosmtpd's
         self, _server: SMTP, _session: Session, envelope: Envelope

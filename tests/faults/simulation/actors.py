@@ -1,6 +1,6 @@
 """The processes of the three services as actors: each takes one step when the schedule says so.
 
-An actor is built of the real loops: `BatchConsumer`, `Relay`, `Senders`, the sweep. Being killed
+An actor is built of the real loops: `BatchConsumer`, `Relay`, `Sender`, the sweep. Being killed
 means to lose everything that a process holds, and to be built anew.
 """
 
@@ -17,7 +17,7 @@ from email_service import consumer as email_consumer
 from email_service.config import EmailSettings
 from email_service.domain import Mail
 from email_service.handlers import NotNow
-from email_service.sender import InsistentLedger, Senders
+from email_service.sender import InsistentLedger, Sender
 from eventbus.batch import BatchConsumer, ConsumerOptions
 from eventbus.clock import Clock
 from eventbus.envelope import Outgoing
@@ -241,11 +241,18 @@ class _Mailer:
     def __init__(self, actor: "SenderActor") -> None:
         self._actor = actor
 
-    def send(self, mail: Mail) -> None:
+    def offer(self, mail: Mail) -> None:
+        """Nothing is known yet."""
+        self._mail = mail
+
+    def hand_over(self) -> None:
+        """Nothing is known even now."""
+
+    def result(self) -> None:
         """Refused, accepted, or accepted without a word."""
-        self._actor.in_hand = mail
+        self._actor.in_hand = self._mail
         self._actor.reach("sending")
-        self._actor.world.accept(mail)
+        self._actor.world.accept(self._mail)
         self._actor.reach("accepted")
 
 
@@ -260,11 +267,11 @@ class SenderActor(Actor):
         self._stop = threading.Event()
         self._heartbeat = Heartbeat()
         self._ledger = InsistentLedger(stored, self.world.clock, self._stop, self._heartbeat)
-        self._senders = Senders(_SETTINGS, UNTRACED, self.world.clock)
+        self._sender = Sender(_SETTINGS, UNTRACED, self.world.clock)
 
     def turn(self) -> None:
         """One claim."""
-        self._senders.step(self._ledger, _Mailer(self), self._stop, self._heartbeat)
+        self._sender.step(self._ledger, [_Mailer(self)], self._stop, self._heartbeat)
 
 
 def refused() -> Exception:

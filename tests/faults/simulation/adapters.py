@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import psycopg2
 
-from email_service.domain import Letter
+from email_service.domain import Letter, Outcome
 from email_service.domain import Mail as DueMail
 from email_service.domain import State as MailState
 from faults.simulation.store import Reach, Store
@@ -194,24 +194,19 @@ class MemoryLedger:
             mails[mail_id] = (letter, MailState.SENDING, attempts + 1, now + self._lease)
         return [self._due(mail_id, now) for mail_id in due]
 
-    def sent(self, mail: DueMail) -> None:
+    def note(self, outcomes: Sequence[Outcome]) -> None:
         """Guarded by the attempt."""
         self._reach("noting")
-        self._note(mail, MailState.SENT, 0.0)
+        for outcome in outcomes:
+            self._note(outcome)
         self._reach("recorded")
 
-    def failed(self, mail: DueMail, cause: str, retry_in: float | None) -> None:
-        """Later, or never."""
-        del cause
-        self._reach("noting")
-        state = MailState.DEAD if retry_in is None else MailState.QUEUED
-        self._note(mail, state, retry_in or 0.0)
-
-    def _note(self, mail: DueMail, state: MailState, delay: float) -> None:
+    def _note(self, outcome: Outcome) -> None:
+        mail = outcome.mail
         letter, stored, attempts, _ = self._store.table("mail")[mail.id]
         if stored is MailState.SENDING and attempts == mail.attempts:
-            due = self._store.clock.now() + timedelta(seconds=delay)
-            self._store.table("mail")[mail.id] = (letter, state, attempts, due)
+            due = self._store.clock.now() + timedelta(seconds=outcome.retry_in or 0.0)
+            self._store.table("mail")[mail.id] = (letter, outcome.state, attempts, due)
 
     def _due(self, mail_id: str, now: datetime) -> DueMail:
         letter, _, attempts, _ = self._store.table("mail")[mail_id]

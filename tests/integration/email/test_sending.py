@@ -10,8 +10,8 @@ import pytest
 
 from email_service.adapters.postgres import PostgresIntents, PostgresLedger
 from email_service.config import EmailSettings
-from email_service.domain import Letter, Mail, Template, dedupe_key
-from email_service.sender import Senders
+from email_service.domain import Letter, Mail, Outcome, Template, dedupe_key
+from email_service.sender import Sender
 from eventbus.database import Database
 from eventbus.identity import new_id
 from eventbus.migrations import migrate
@@ -42,9 +42,9 @@ def ledger(database: Database) -> PostgresLedger:
     return PostgresLedger(database, lease=120)
 
 
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox()
+@pytest.fixture(params=[False, True], ids=["one by one", "pipelined"])
+def mailbox(request: pytest.FixtureRequest) -> Iterator[Mailbox]:
+    box = Mailbox(pipelining=request.param)
     box.start()
     yield box
     box.stop()
@@ -52,11 +52,11 @@ def mailbox() -> Iterator[Mailbox]:
 
 @pytest.fixture
 def sending(url: str, mailbox: Mailbox) -> Iterator[None]:
-    """Senders at work, as in the `send` process."""
+    """A sender at work, as in the `send` process."""
     environ = {"DATABASE_URL": url, "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(mailbox.port)}
     stop = threading.Event()
-    senders = Senders(EmailSettings.from_env(environ), Tracing(None, 0))
-    thread = threading.Thread(target=senders.run, args=(stop, Heartbeat()))
+    sender = Sender(EmailSettings.from_env(environ), Tracing(None, 0))
+    thread = threading.Thread(target=sender.run, args=(stop, Heartbeat()))
     thread.start()
     yield
     stop.set()
@@ -123,10 +123,26 @@ def test_a_sender_whose_lease_ran_out_has_nothing_to_say(
     (slow,) = ledger.claim(1)
     make_due(database)
     (quick,) = ledger.claim(1)
-    ledger.failed(slow, "late news", None)
+    ledger.note([Outcome(slow, "late news")])
     assert row(database, mail)[0] == "SENDING"
-    ledger.sent(quick)
+    ledger.note([Outcome(quick)])
     assert row(database, mail) == ("SENT", 2, None)
+
+
+def test_outcomes_are_noted_together_each_as_it_was(
+    database: Database, ledger: PostgresLedger
+) -> None:
+    letters = [letter() for _ in range(3)]
+    note(database, *letters)
+    claimed = {mail.id: mail for mail in ledger.claim(3)}
+    taken, later, refused = (claimed[one.id] for one in letters)
+    ledger.note([Outcome(taken), Outcome(later, "451 busy", 60.0), Outcome(refused, "550 no")])
+    assert [row(database, one) for one in letters] == [
+        ("SENT", 1, None),
+        ("QUEUED", 1, "451 busy"),
+        ("DEAD", 1, "550 no"),
+    ]
+    assert ledger.claim(3) == []
 
 
 @pytest.mark.usefixtures("sending")
@@ -171,7 +187,7 @@ def test_a_mail_by_hand_is_claimed_by_who_made_it(
 ) -> None:
     mail: Mail = ledger.create_claimed(letter(), "shop@example.com")
     assert ledger.claim(10) == []
-    ledger.sent(mail)
+    ledger.note([Outcome(mail)])
     with database.statement() as cursor:
         cursor.execute("SELECT count(*) FROM mail WHERE state = 'SENT'")
         assert cursor.fetchone() == (1,)

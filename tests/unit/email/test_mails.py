@@ -1,17 +1,24 @@
 """Templates, messages, outcomes, pace."""
 
-import smtplib
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
 
-from email_service.adapters.smtp import SmtpMailer, compose
-from email_service.config import EmailSettings
-from email_service.domain import MAX_ATTEMPTS, Letter, Mail, Template, delay_after, message_id
+from email_service.composing import compose
+from email_service.domain import (
+    MAX_ATTEMPTS,
+    Letter,
+    Mail,
+    Outcome,
+    Template,
+    delay_after,
+    message_id,
+)
 from email_service.handlers import NotNow, Refused, deliver
 from email_service.rendering import render
 from email_service.sender import Pace
@@ -74,45 +81,38 @@ def test_a_message_is_the_same_for_every_attempt() -> None:
 
 class FakeLedger:
     def __init__(self) -> None:
-        self.notes: list[tuple[str, float | None]] = []
+        self.notes: list[tuple[str | None, float | None]] = []
 
     def claim(self, _limit: int) -> list[Mail]:
         return []
 
-    def sent(self, _mail: Mail) -> None:
-        self.notes.append(("sent", None))
-
-    def failed(self, _mail: Mail, cause: str, retry_in: float | None) -> None:
-        self.notes.append((cause, retry_in))
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        self.notes += [(outcome.cause, outcome.retry_in) for outcome in outcomes]
 
 
 class FakeMailer:
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
 
-    def send(self, _mail: Mail) -> None:
+    def offer(self, _mail: Mail) -> None: ...
+
+    def hand_over(self) -> None: ...
+
+    def result(self) -> None:
         if self._error:
             raise self._error
 
 
-def outcome(error: Exception | None, attempts: int = 1) -> tuple[str, float | None]:
+def outcome(error: Exception | None, attempts: int = 1) -> tuple[str | None, float | None]:
     ledger = FakeLedger()
-    mail = Mail(
-        *[
-            *(getattr(MAIL, f) for f in ("id", "template", "recipient", "subject")),
-            *(getattr(MAIL, f) for f in ("body", "html")),
-            attempts,
-            MAIL.created_at,
-            None,
-        ]
-    )
-    assert deliver(mail, FakeMailer(error), ledger) is (error is None)
-    (note,) = ledger.notes
-    return note
+    mail = replace(MAIL, attempts=attempts)
+    (outcome,) = deliver([mail], [FakeMailer(error)], ledger)
+    assert ledger.notes == [(outcome.cause, outcome.retry_in)]
+    return ledger.notes[0]
 
 
 def test_what_the_server_took_is_sent() -> None:
-    assert outcome(None) == ("sent", None)
+    assert outcome(None) == (None, None)
 
 
 def test_a_final_refusal_is_final() -> None:
@@ -147,66 +147,3 @@ def test_without_a_limit_nobody_waits() -> None:
     clock = FakeClock()
     Pace(0, clock).wait(threading.Event())
     assert clock.waits == []
-
-
-class FakeSession:
-    """Answers like smtplib.SMTP, with what it was told to do."""
-
-    def __init__(self, *script: Exception | None) -> None:
-        self.script = list(script)
-        self.sent = 0
-
-    def sendmail(self, *_: Any) -> None:
-        error = self.script.pop(0) if self.script else None
-        if error:
-            raise error
-        self.sent += 1
-
-    def close(self) -> None: ...
-
-
-def mailer(monkeypatch: pytest.MonkeyPatch, *sessions: FakeSession) -> SmtpMailer:
-    made = SmtpMailer(EmailSettings.from_env({"DATABASE_URL": "x"}))
-    queue = list(sessions)
-    monkeypatch.setattr(made, "_open", lambda: queue.pop(0))
-    return made
-
-
-def test_a_session_is_kept_between_mails(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = FakeSession()
-    one = mailer(monkeypatch, session)
-    one.send(MAIL)
-    one.send(MAIL)
-    assert session.sent == 2
-
-
-def test_a_session_that_was_closed_meanwhile_is_opened_anew(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    second = FakeSession()
-    one = mailer(
-        monkeypatch, FakeSession(None, smtplib.SMTPServerDisconnected("idle too long")), second
-    )
-    one.send(MAIL)
-    one.send(MAIL)
-    assert second.sent == 1
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (smtplib.SMTPRecipientsRefused({"a": (550, b"unknown user")}), Refused),
-        (smtplib.SMTPRecipientsRefused({"a": (450, b"greylisted")}), NotNow),
-        (smtplib.SMTPDataError(554, b"spam"), Refused),
-        (smtplib.SMTPDataError(452, b"full"), NotNow),
-        (smtplib.SMTPAuthenticationError(535, b"bad credentials"), NotNow),
-        (smtplib.SMTPServerDisconnected("gone"), NotNow),
-        (TimeoutError("slow"), NotNow),
-        (ConnectionRefusedError("down"), NotNow),
-    ],
-)
-def test_each_answer_has_one_fate(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, expected: type[Exception]
-) -> None:
-    with pytest.raises(expected):
-        mailer(monkeypatch, FakeSession(error)).send(MAIL)

@@ -6,7 +6,7 @@ from email.errors import MessageError
 
 import pytest
 
-from email_service.adapters.smtp import compose
+from email_service.composing import compose
 from email_service.domain import Letter, Mail, Template
 from email_service.rendering import render
 
@@ -56,16 +56,20 @@ def test_every_attempt_sends_the_same_bytes() -> None:
     assert build_message(Template.CONFIRMED) == build_message(Template.CONFIRMED)
 
 
-@pytest.mark.parametrize("text", ["plain", "grün ✓", "x" * 2_000, "ü" * 2_000, "a\n.\nb", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "grün ✓", "x" * 2_000, "ü" * 2_000, "a\n.\nb", "", "a = b  \n", "many words " * 30],
+)
 def test_text_and_subject_arrive_as_they_were_written(text: str) -> None:
     created = datetime(2026, 1, 1, tzinfo=UTC)
     html = f"<p>{text}</p>"
-    subject = text.replace("\n", " ") or "none"
+    subject = text.replace("\n", " ").strip() or "none"
     mail = Mail(
         "01", Template.MANUAL, "ada@example.com", subject, text, html, 1, created, traceparent=None
     )
     raw = compose(mail, "shop@example.com")
     assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= LONGEST_LINE
     read = message_from_bytes(raw, policy=policy.default)
     plain, marked = (read.get_body([kind]) for kind in ("plain", "html"))
     assert read["Subject"] == subject

@@ -3,7 +3,7 @@
 from functools import partial
 
 from email_service import consumer
-from email_service.sender import Senders
+from email_service.sender import Sender
 from eventbus import assembly
 from eventbus.command import Context
 from eventbus.runtime import Loop
@@ -22,4 +22,4 @@ def build_consumer(context: Context) -> Loop:
 
 def build_sender(context: Context) -> Loop:
     """Sends what is due."""
-    return Senders(context.settings, context.tracing).run
+    return Sender(context.settings, context.tracing).run

@@ -71,6 +71,22 @@ class Mail:
     traceparent: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one attempt: without a cause the server took the mail."""
+
+    mail: Mail
+    cause: str | None = None
+    retry_in: float | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the mail stands now."""
+        if self.cause is None:
+            return State.SENT
+        return State.DEAD if self.retry_in is None else State.QUEUED
+
+
 def dedupe_key(order_id: str, template: Template) -> str:
     """What makes a second intent for the same thing the same."""
     return f"{order_id}/{template}"

@@ -1,9 +1,9 @@
 """Use cases of the email service: note an intent, deliver what is due."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from email_service.domain import MAX_ATTEMPTS, Letter, Mail, delay_after
+from email_service.domain import MAX_ATTEMPTS, Letter, Mail, Outcome, delay_after
 
 
 class Refused(Exception):  # what the server did
@@ -21,20 +21,24 @@ class Ledger(Protocol):
         """Take mails that are due, with a lease."""
         ...
 
-    def sent(self, mail: Mail) -> None:
-        """The server took it."""
-        ...
-
-    def failed(self, mail: Mail, cause: str, retry_in: float | None) -> None:
-        """The server did not; without a delay it is given up."""
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """What became of claimed mails, all at once."""
         ...
 
 
 class Mailer(Protocol):
-    """The way to the mail server."""
+    """A connection to the mail server, with at most one mail in hand."""
 
-    def send(self, mail: Mail) -> None:
-        """Return when the server took it; else `Refused` or `NotNow`."""
+    def offer(self, mail: Mail) -> None:
+        """Announce a mail."""
+        ...
+
+    def hand_over(self) -> None:
+        """Send its text, if the server wants it."""
+        ...
+
+    def result(self) -> None:
+        """Return when the server took it; else `Refused` or `NotNow`, whatever went wrong."""
         ...
 
 
@@ -46,16 +50,31 @@ class Intents(Protocol):
         ...
 
 
-def deliver(mail: Mail, mailer: Mailer, ledger: Ledger) -> bool:
-    """One attempt, and its outcome noted before the next begins."""
+def deliver(
+    mails: Sequence[Mail],
+    mailers: Sequence[Mailer],
+    ledger: Ledger,
+    beat: Callable[[], None] = lambda: None,
+) -> list[Outcome]:
+    """One attempt for each mail, side by side, and their outcomes noted before the next begin."""
+    pairs = list(zip(mails, mailers, strict=False))
+    for mail, mailer in pairs:
+        mailer.offer(mail)
+        beat()
+    for _, mailer in pairs:
+        mailer.hand_over()
+        beat()
+    outcomes = [_outcome(mail, mailer) for mail, mailer in pairs]
+    ledger.note(outcomes)
+    return outcomes
+
+
+def _outcome(mail: Mail, mailer: Mailer) -> Outcome:
     try:
-        mailer.send(mail)
+        mailer.result()
     except Refused as error:
-        ledger.failed(mail, str(error), None)
-        return False
+        return Outcome(mail, str(error))
     except NotNow as error:
         retry = delay_after(mail.attempts) if mail.attempts < MAX_ATTEMPTS else None
-        ledger.failed(mail, str(error), retry)
-        return False
-    ledger.sent(mail)
-    return True
+        return Outcome(mail, str(error), retry)
+    return Outcome(mail)

@@ -9,7 +9,7 @@ from email_service import messages
 from email_service.adapters.postgres import PostgresLedger
 from email_service.adapters.smtp import SmtpMailer
 from email_service.config import EmailSettings
-from email_service.domain import Letter, Template
+from email_service.domain import Letter, State, Template
 from email_service.handlers import deliver
 from eventbus.envelope import timestamp
 from eventbus.identity import new_id
@@ -72,9 +72,10 @@ class EmailRoutes:
             traceparent=traceparent,
         )
         mail = self._ledger.create_claimed(letter, self._settings.mail_from)
-        sent = deliver(mail, self._mailer(), self._ledger)
+        (outcome,) = deliver([mail], [self._mailer()], self._ledger)
         data = self._shown(mail_id)
-        return Answer(data, "Email just sent." if sent else "The email will be sent.")
+        is_sent = outcome.state is State.SENT
+        return Answer(data, "Email just sent." if is_sent else "The email will be sent.")
 
     def get(self, mail_id: UUID) -> Answer:
         """One mail."""

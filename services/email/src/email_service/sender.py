@@ -1,7 +1,8 @@
-"""Ledger → SMTP: several senders, each with a connection of its own, one mail at a time."""
+"""Ledger → SMTP: one loop with several connections, on each of them one mail at a time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import structlog
 from prometheus_client import Counter
@@ -9,7 +10,7 @@ from prometheus_client import Counter
 from email_service.adapters.postgres import PostgresLedger
 from email_service.adapters.smtp import SmtpMailer
 from email_service.config import EmailSettings
-from email_service.domain import Mail
+from email_service.domain import Mail, Outcome, State
 from email_service.handlers import Ledger, Mailer, deliver
 from eventbus.clock import Clock, SystemClock
 from eventbus.database import Database, is_outage
@@ -18,34 +19,37 @@ from eventbus.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
-CLAIM = 20
+CLAIM = 40
 IDLE_SECONDS = 0.1
 RETRY_SECONDS = 0.5
+OUTAGE_SECONDS = 1.0
 MAILS = Counter("email_mails_total", "Attempts to send", ["template", "outcome"])
 
 
 class Pace:
-    """At most so many a second, over all senders of the process; 0 is as fast as they can."""
+    """At most so many a second, over all connections; 0 is as fast as they can."""
 
     def __init__(self, rate: float, clock: Clock) -> None:
-        self._interval = 1.0 / rate if rate else 0.0
+        self._rate = rate
         self._clock = clock
-        self._lock = threading.Lock()
         self._next = 0.0
 
-    def wait(self, stop: threading.Event) -> None:
-        """Until it is this mail's turn."""
-        if not self._interval:
+    def at_once(self, connections: int) -> int:
+        """How many mails may go side by side."""
+        return max(1, min(connections, int(self._rate))) if self._rate else connections
+
+    def wait(self, stop: threading.Event, mails: int = 1) -> None:
+        """Until it is the turn of these mails."""
+        if not self._rate:
             return
-        with self._lock:
-            now = self._clock.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self._interval
+        now = self._clock.monotonic()
+        turn = max(now, self._next)
+        self._next = turn + mails / self._rate
         self._clock.wait(stop, turn - now)
 
 
 class InsistentLedger:
-    """Notes an outcome however long that takes.
+    """Notes outcomes however long that takes.
 
     What the mail server said is known here alone until it is noted: giving up on the note because
     the database is away would send the mail a second time.
@@ -63,18 +67,11 @@ class InsistentLedger:
         """As it is: nothing is lost if it fails."""
         return self._ledger.claim(limit)
 
-    def sent(self, mail: Mail) -> None:
-        """The server took it."""
-        self._insist(lambda: self._ledger.sent(mail))
-
-    def failed(self, mail: Mail, cause: str, retry_in: float | None) -> None:
-        """The server did not."""
-        self._insist(lambda: self._ledger.failed(mail, cause, retry_in))
-
-    def _insist(self, note: Callable[[], None]) -> None:
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Until it is done, or a stop."""
         while True:
             try:
-                note()
+                self._ledger.note(outcomes)
             except Exception as error:
                 if not is_outage(error) or self._clock.wait(self._stop, RETRY_SECONDS):
                     raise
@@ -85,8 +82,8 @@ class InsistentLedger:
                 return
 
 
-class Senders:
-    """The sending loop, run by several threads."""
+class Sender:
+    """The sending loop."""
 
     def __init__(
         self, settings: EmailSettings, tracing: Tracing, clock: Clock | None = None
@@ -97,55 +94,45 @@ class Senders:
         self._pace = Pace(settings.rate, self._clock)
 
     def run(self, stop: threading.Event, heartbeat: Heartbeat) -> None:
-        """Run all senders; the first that fails ends all."""
-        database = Database(self._settings.database_url, self._settings.senders, "email-sender")
-        failures: list[Exception] = []
-
-        def guarded(work: Callable[[], None]) -> None:
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001  # raised again by the loop's own thread
-                failures.append(error)
-                stop.set()
-
-        threads = [
-            threading.Thread(
-                target=guarded,
-                args=(lambda: self._send(database, stop, heartbeat),),
-                name=f"sender-{number}",
-            )
-            for number in range(self._settings.senders)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        database.close()
-        if failures:
-            raise failures[0]
-
-    def _send(self, database: Database, stop: threading.Event, heartbeat: Heartbeat) -> None:
+        """Send until told to stop; an outage is waited out."""
+        database = Database(self._settings.database_url, 1, "email-sender")
         stored = PostgresLedger(database, self._settings.lease)
         ledger = InsistentLedger(stored, self._clock, stop, heartbeat)
-        mailer = SmtpMailer(self._settings)
-        while not stop.is_set():
-            heartbeat.beat()
-            try:
-                found = self.step(ledger, mailer, stop, heartbeat)
-                heartbeat.ready = True
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                heartbeat.ready = False
-                log.warning("sender.delayed", cause=str(error).strip())
-                self._clock.wait(stop, 1.0)
-                continue
-            if not found:
-                self._clock.wait(stop, IDLE_SECONDS)
-        mailer.close()
+        mailers = [SmtpMailer(self._settings) for _ in range(self._settings.senders)]
+        try:
+            while not stop.is_set():
+                self._clock.wait(stop, self._turn(ledger, mailers, stop, heartbeat))
+        finally:
+            for mailer in mailers:
+                mailer.close()
+            database.close()
+
+    def _turn(
+        self,
+        ledger: Ledger,
+        mailers: Sequence[Mailer],
+        stop: threading.Event,
+        heartbeat: Heartbeat,
+    ) -> float:
+        """One claim and its mails; answers how long to rest."""
+        heartbeat.beat()
+        try:
+            found = self.step(ledger, mailers, stop, heartbeat)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            heartbeat.ready = False
+            log.warning("sender.delayed", cause=str(error).strip())
+            return OUTAGE_SECONDS
+        heartbeat.ready = True
+        return IDLE_SECONDS if found < CLAIM else 0.0
 
     def step(
-        self, ledger: Ledger, mailer: Mailer, stop: threading.Event, heartbeat: Heartbeat
+        self,
+        ledger: Ledger,
+        mailers: Sequence[Mailer],
+        stop: threading.Event,
+        heartbeat: Heartbeat,
     ) -> int:
         """Claim some mails and send them; answers how many were claimed.
 
@@ -155,17 +142,32 @@ class Senders:
         """
         claimed_at = self._clock.monotonic()
         mails = ledger.claim(CLAIM)
-        for mail in mails:
+        width = self._pace.at_once(len(mailers))
+        for first in range(0, len(mails), width):
             if stop.is_set() or self._clock.monotonic() - claimed_at > self._settings.lease / 2:
                 break
-            self._one(mail, mailer, ledger, stop)
-            heartbeat.beat()
+            together = mails[first : first + width]
+            self._pace.wait(stop, len(together))
+            self._send(together, mailers, ledger, heartbeat)
         return len(mails)
 
-    def _one(self, mail: Mail, mailer: Mailer, ledger: Ledger, stop: threading.Event) -> None:
-        self._pace.wait(stop)
-        with self._tracing.span("send mail", "client", mail.traceparent, template=mail.template):
-            sent = deliver(mail, mailer, ledger)
-        MAILS.labels(mail.template, "sent" if sent else "failed").inc()
-        if not sent:
-            log.warning("mail.not_sent", mail_id=mail.id, attempts=mail.attempts)
+    def _send(
+        self,
+        mails: Sequence[Mail],
+        mailers: Sequence[Mailer],
+        ledger: Ledger,
+        heartbeat: Heartbeat,
+    ) -> None:
+        with ExitStack() as spans:
+            for mail in mails:
+                spans.enter_context(
+                    self._tracing.span(
+                        "send mail", "client", mail.traceparent, template=mail.template
+                    )
+                )
+            outcomes = deliver(mails, mailers, ledger, heartbeat.beat)
+        for mail, outcome in zip(mails, outcomes, strict=True):
+            is_sent = outcome.state is State.SENT
+            MAILS.labels(mail.template, "sent" if is_sent else "failed").inc()
+            if not is_sent:
+                log.warning("mail.not_sent", mail_id=mail.id, attempts=mail.attempts)

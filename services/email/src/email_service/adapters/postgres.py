@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from email_service.domain import Letter, Mail, State, Template
+from email_service.domain import Letter, Mail, Outcome, State, Template
 from email_service.messages import MailQuery
 from email_service.rendering import render
 from eventbus.database import Database
@@ -87,27 +87,23 @@ class PostgresLedger:
         with self._database.statement() as cursor:
             return insert(cursor, [letter], sender, self._lease)[0]
 
-    def sent(self, mail: Mail) -> None:
+    def note(self, outcomes: Sequence[Outcome]) -> None:
         """Guarded by the attempt: a sender whose lease ran out has nothing to say any more."""
-        self._note(mail, "state = 'SENT', sent_at = now(), last_error = NULL", [])
-
-    def failed(self, mail: Mail, cause: str, retry_in: float | None) -> None:
-        """Later again, or never."""
-        if retry_in is None:
-            self._note(mail, "state = 'DEAD', last_error = %s", [cause])
-        else:
-            self._note(
-                mail,
-                "state = 'QUEUED', last_error = %s, due_at = now() + make_interval(secs => %s)",
-                [cause, retry_in],
-            )
-
-    def _note(self, mail: Mail, assignments: str, values: list[Any]) -> None:
         with self._database.statement() as cursor:
             cursor.execute(
-                f"UPDATE mail SET {assignments}"  # noqa: S608  # assignments are ours
-                " WHERE mail_id = %s AND attempts = %s AND state = 'SENDING'",
-                [*values, mail.id, mail.attempts],
+                "UPDATE mail AS m SET state = v.state, last_error = v.cause,"
+                " sent_at = CASE v.state WHEN 'SENT' THEN now() ELSE m.sent_at END,"
+                " due_at = coalesce(now() + make_interval(secs => v.retry_in), m.due_at)"
+                " FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::float8[])"
+                " AS v (mail_id, attempts, state, cause, retry_in)"
+                " WHERE m.mail_id = v.mail_id AND m.attempts = v.attempts AND m.state = 'SENDING'",
+                [
+                    [outcome.mail.id for outcome in outcomes],
+                    [outcome.mail.attempts for outcome in outcomes],
+                    [outcome.state.value for outcome in outcomes],
+                    [outcome.cause for outcome in outcomes],
+                    [outcome.retry_in for outcome in outcomes],
+                ],
             )
 
     def page(self, query: MailQuery) -> list[tuple[Any, ...]]:
