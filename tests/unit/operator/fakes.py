@@ -25,7 +25,7 @@ from eventpipeline_operator.desired.records import (
     WorkloadRecord,
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
-from eventpipeline_operator.errors import ReconcileError, Unanswered
+from eventpipeline_operator.errors import ReconcileError, Stalled, Unanswered
 from eventpipeline_operator.policies.deletion import Obstacle
 from eventpipeline_operator.policies.leases import Term
 from eventpipeline_operator.reconcile.ports import (
@@ -200,6 +200,7 @@ class FakeVault:
     unanswered: bool = False
     made_by: dict[str, str] = field(default_factory=dict)
     abandoned: list[str] = field(default_factory=list)
+    refused: frozenset[str] = frozenset({"database/creds/nobody"})
 
     def clock(self) -> float:
         return self.now
@@ -212,6 +213,8 @@ class FakeVault:
         assert (namespace, vault.role) == ("team", "shop")
         if self.failure:
             raise self.failure
+        if path in self.refused:
+            raise Stalled(Reason.CREDENTIALS_REFUSED, f"no role for {path}")
         lease = f"{path}/{len(self.issued) + 1}"
         self.issued[lease] = self.now
         self.made_by[lease] = self.session
@@ -258,6 +261,8 @@ class FakeVault:
         self.reads += 1
         if self.failure:
             raise self.failure
+        if path not in self.secrets:
+            raise Stalled(Reason.SECRET_NOT_FOUND, f"no secret {mount}/{path}")
         return self.secrets[path]
 
 

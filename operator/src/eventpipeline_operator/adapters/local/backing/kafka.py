@@ -31,7 +31,6 @@ class KafkaServer:
         self._directory = directory
         self._properties = directory / "server.properties"
         self._process = ServerProcess("Kafka", directory / "kafka.log")
-        self._wanted = port
         self.port = port
 
     @property
@@ -52,7 +51,7 @@ class KafkaServer:
     async def start(self) -> None:
         """Start it, formatting its storage before the first time, and wait until it answers."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        self.port = choose_port(self._wanted)
+        self.port = choose_port(self.port)
         controller = choose_port(self.port + 1, but_not=(self.port,))
         settings = build_settings(self._directory / "data", self.port, controller)
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))

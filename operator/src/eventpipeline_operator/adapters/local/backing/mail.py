@@ -32,7 +32,6 @@ class MailCatcher:
 
     def __init__(self, directory: Path, port: int = PORT) -> None:
         self._directory = directory
-        self._wanted = port
         self._server: asyncio.Server | None = None
         self._number = itertools.count(1)
         self.port = port
@@ -46,7 +45,7 @@ class MailCatcher:
         """Listen; mails of earlier runs are still there."""
         logging.getLogger("mail.log").setLevel(logging.ERROR)  # it tells of every command
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.port = choose_port(self._wanted)
+        self.port = choose_port(self.port)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connection, HOST, self.port)
 

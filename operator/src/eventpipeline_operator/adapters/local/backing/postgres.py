@@ -43,7 +43,6 @@ class PostgresServer:
         self._user = unprivileged_user()
         self._directory = directory
         self._process = self._new_process()
-        self._wanted = port
         self._password = ""
         self.port = port
 
@@ -73,7 +72,7 @@ class PostgresServer:
         if not (data / "PG_VERSION").exists():
             await self._initialize(data, password)
         self._password = password.read_text().strip()
-        self.port = choose_port(self._wanted)
+        self.port = choose_port(self.port)
         settings = {**SETTINGS, "port": str(self.port)}
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         await self._process.start([self._binaries / "postgres", "-D", data, *options])
