@@ -37,6 +37,7 @@ from eventpipeline_operator.adapters.metrics import (
     OBJECTS,
     OLDEST,
     QUEUED,
+    UNREADY,
     WAITED,
     PrometheusMetrics,
 )
@@ -167,6 +168,7 @@ async def work(
     health.oldest = queue.oldest
     QUEUED.set_function(lambda: len(queue))
     OBJECTS.set_function(lambda: len(inbox))
+    UNREADY.count = reconciler.unready
     JOURNAL.set_function(lambda: len(reconciler.journal))
     optional = (MIDDLEWARE,) if config.traefik_class else ()
     watcher = Watcher(client, cache, config.watch_namespaces, optional)

@@ -127,6 +127,17 @@ async def test_secrets_and_workloads_wait_for_the_topics(
     assert world.status.condition("WorkloadsReady")["reason"] == Reason.WAITING_FOR_TOPICS
 
 
+async def test_objects_that_are_not_ready_are_counted_by_reason(
+    world: World, reconciler: Reconciler
+) -> None:
+    world.kafka.failure = AWAY
+    await reconciler.reconcile(build_body(), Wake.CHANGE)
+    assert reconciler.unready() == {Reason.KAFKA_UNAVAILABLE: 1}
+    world.kafka.failure = None
+    await settle(reconciler, build_body(), Wake.RETRY)
+    assert reconciler.unready() == {}
+
+
 async def test_drift_is_repaired_while_kafka_is_away(world: World, reconciler: Reconciler) -> None:
     await settle(reconciler, build_body())
     world.kafka.failure = AWAY

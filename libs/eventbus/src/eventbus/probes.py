@@ -5,10 +5,10 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 
 _TEXT = "text/plain; charset=utf-8"
-_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ProbeServer:
@@ -28,7 +28,9 @@ class ProbeServer:
                 elif self.path == "/readyz":
                     self._answer(200 if is_ready() else 503, _TEXT, b"")
                 elif self.path == "/metrics":
-                    self._answer(200, _METRICS, generate_latest(REGISTRY))
+                    # OpenMetrics for who asks for it: exemplars travel in it alone.
+                    encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                    self._answer(200, content_type, encode(REGISTRY))
                 else:
                     self._answer(404, _TEXT, b"not found\n")
 

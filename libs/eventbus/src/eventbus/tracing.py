@@ -86,6 +86,11 @@ class Tracing:
             self._provider.shutdown()
 
 
+def recorded_trace(traceparent: str | None) -> str | None:
+    """The id of the trace that a context belongs to, if its spans are kept."""
+    return traceparent[3:35] if traceparent and traceparent[-1] in _ODD else None
+
+
 def _format(span: Any) -> str:
     context = span.get_span_context()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"

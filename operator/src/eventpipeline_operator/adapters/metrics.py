@@ -1,6 +1,10 @@
 """Prometheus metrics of the operator, all in one table."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from eventpipeline_operator.api.types import Key
 from eventpipeline_operator.policies.deletion import Obstacle
@@ -31,6 +35,8 @@ TOPICS_LEFT = Counter(
     "eventpipeline_topics_left_behind_total", "Topics that stayed when their object went.",
     ["obstacle"],
 )  # fmt: skip
+for each in Obstacle:  # a series that begins with its first topic hides it
+    TOPICS_LEFT.labels(obstacle=each)
 OLDEST = Gauge(
     "eventpipeline_oldest_unreconciled_seconds", "How long the longest waiting object is due."
 )
@@ -43,6 +49,28 @@ QUEUED = Gauge("eventpipeline_queue_length", "Objects that wait for a pass.")
 OBJECTS = Gauge("eventpipeline_objects", "EventPipelines that the operator knows.")
 JOURNAL = Gauge("eventpipeline_journal_pending", "Objects whose journal is to be written yet.")
 LEADER = Gauge("eventpipeline_leader", "1 in the replica that works.")
+
+
+class Unready(Collector):
+    """Objects that are not Ready, counted when they are asked for: reasons come and go."""
+
+    def __init__(self) -> None:
+        self.count: Callable[[], Mapping[str, int]] = dict
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """One series for each reason that an object has now."""
+        family = GaugeMetricFamily(
+            "eventpipeline_objects_not_ready",
+            "EventPipelines that are not Ready, by reason.",
+            labels=["reason"],
+        )
+        for reason, number in self.count().items():
+            family.add_metric([reason], number)
+        yield family
+
+
+UNREADY = Unready()
+REGISTRY.register(UNREADY)
 
 
 class PrometheusMetrics:

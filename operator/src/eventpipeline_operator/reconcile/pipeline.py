@@ -7,6 +7,7 @@ turns that into conditions.
 import json
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from eventpipeline_operator.api.conditions import Condition, ConditionType, Status
+from eventpipeline_operator.api.conditions import Condition, ConditionType, Status, current
 from eventpipeline_operator.api.observed import (
     Fate,
     Observation,
@@ -149,6 +150,11 @@ class Reconciler:
         """Seconds until the object wants a pass of itself."""
         dues = (self._leases.due_in(uid), self._departures.due_in(uid))
         return min((due for due in dues if due is not None), default=None)
+
+    def unready(self) -> Counter[str]:
+        """How many objects are not Ready, by the reason that they give."""
+        told = (current(m.status).get(ConditionType.READY) for m in self._memories.values())
+        return Counter(c["reason"] for c in told if c and c["status"] != Status.TRUE)
 
     async def sweep(self, exists: Exists) -> None:
         """Give up what objects that are gone have held, and write down what they have left."""

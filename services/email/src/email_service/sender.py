@@ -10,10 +10,11 @@ from prometheus_client import Counter
 from email_service.adapters.postgres import PostgresLedger
 from email_service.adapters.smtp import SmtpMailer
 from email_service.config import EmailSettings
-from email_service.domain import Mail, Outcome, State
+from email_service.domain import Mail, Outcome, State, Template
 from email_service.handlers import Ledger, Mailer, deliver
 from eventbus.clock import Clock, SystemClock
 from eventbus.database import Database, is_outage
+from eventbus.metrics import exemplar
 from eventbus.runtime import Heartbeat
 from eventbus.tracing import Tracing
 
@@ -24,6 +25,9 @@ IDLE_SECONDS = 0.1
 RETRY_SECONDS = 0.5
 OUTAGE_SECONDS = 1.0
 MAILS = Counter("email_mails_total", "Attempts to send", ["template", "outcome"])
+for each in Template:  # a series that begins with its first failure hides it
+    MAILS.labels(each, "sent")
+    MAILS.labels(each, "failed")
 
 
 class Pace:
@@ -159,15 +163,18 @@ class Sender:
         heartbeat: Heartbeat,
     ) -> None:
         with ExitStack() as spans:
-            for mail in mails:
+            traces = [
                 spans.enter_context(
                     self._tracing.span(
                         "send mail", "client", mail.traceparent, template=mail.template
                     )
                 )
+                for mail in mails
+            ]
             outcomes = deliver(mails, mailers, ledger, heartbeat.beat)
-        for mail, outcome in zip(mails, outcomes, strict=True):
+        for mail, outcome, trace in zip(mails, outcomes, traces, strict=True):
             is_sent = outcome.state is State.SENT
-            MAILS.labels(mail.template, "sent" if is_sent else "failed").inc()
+            counter = MAILS.labels(mail.template, "sent" if is_sent else "failed")
+            counter.inc(exemplar=exemplar(trace))
             if not is_sent:
                 log.warning("mail.not_sent", mail_id=mail.id, attempts=mail.attempts)
