@@ -67,8 +67,9 @@ typecheck: setup ## mypy, strict
 	.venv/bin/mypy
 
 .PHONY: generate
-generate: setup ## Write what is generated: CRD copy, image tags, the services' contracts
+generate: setup ## Write what is generated: CRD copy, tables of values, image tags, contracts
 	hack/gen-crds
+	hack/gen-values
 	hack/gen-tags
 	hack/gen-contracts
 

@@ -41,14 +41,14 @@ class Query:
         promql_parser.walk(parsed, lambda node: _note(node, found))
         return found
 
-    def matchers(self) -> Iterator[tuple[str, str, str, str]]:
+    def matchers(self) -> Iterator[tuple[str, str, promql_parser.MatchOp, str]]:
         """Series, label, operator and value of every matcher."""
-        found: list[tuple[str, str, str, str]] = []
+        found: list[tuple[str, str, promql_parser.MatchOp, str]] = []
 
         def note(node: Any) -> None:
             if isinstance(node, promql_parser.VectorSelector):
                 name = str(node.name)
-                found.extend((name, m.name, str(m.op), m.value) for m in node.matchers.matchers)
+                found.extend((name, m.name, m.op, m.value) for m in node.matchers.matchers)
 
         promql_parser.walk(promql_parser.parse(self.expression), note)
         return iter(found)

@@ -297,3 +297,15 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(
     with pytest.raises(ChartError) as refusal:
         platform_chart.render(**values)
     assert named in str(refusal.value)
+
+
+def test_traefik_is_scraped_when_that_is_wished(platform_chart: PlatformChart) -> None:
+    assert "PodMonitor" not in {m["kind"] for m in platform_chart.render()}
+    wished = {"traefik__podMonitor__enabled": True, "traefik__podMonitor__labels": {"release": "p"}}
+    monitor = platform_chart.find("PodMonitor", "traefik", **wished)
+    assert monitor["metadata"]["labels"]["release"] == "p"
+    pod = platform_chart.find("Deployment", "traefik")["spec"]["template"]
+    labels = pod["metadata"]["labels"].items()
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] in {p["name"] for p in pod["spec"]["containers"][0]["ports"]}
