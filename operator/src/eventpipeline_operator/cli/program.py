@@ -8,7 +8,7 @@ import click
 from eventpipeline_operator.errors import ReconcileError
 
 # The module of the same name in this package holds each one's `command`.
-COMMANDS = ("explain", "status")
+COMMANDS = ("dev", "explain", "status")
 
 
 class Commands(click.Group):

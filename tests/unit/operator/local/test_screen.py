@@ -1,0 +1,72 @@
+"""What is shown: lines of what changed, or a picture that fits the terminal."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from eventpipeline_operator.adapters.local.screen import LineScreen, Picture
+from eventpipeline_operator.adapters.local.view import Kind, Mood, Row, Site, View, describe_changes
+
+PROCESS = Row(
+    Kind.PROCESS, "order-0", "starting", Mood.BUSY, {"pid": "7", "port": "4711", "problem": ""}
+)
+VIEW = View(sites=(Site("shop/shop", ready=False, message="RollingOut: order"),), rows=(PROCESS,))
+
+
+def test_a_change_of_state_is_a_line() -> None:
+    ready = replace(VIEW, rows=(replace(PROCESS, state="ready"),))
+    assert list(describe_changes(VIEW, ready)) == ["process order-0: ready (pid 7, port 4711)"]
+
+
+def test_a_change_of_details_alone_is_none() -> None:
+    other = replace(VIEW, rows=(replace(PROCESS, details={"pid": "8"}),))
+    assert list(describe_changes(VIEW, other)) == []
+
+
+def test_what_goes_and_what_goes_wrong_is_told_once() -> None:
+    broken = replace(VIEW, rows=(), errors=("no such program",))
+    assert list(describe_changes(VIEW, broken)) == [
+        "process order-0: gone",
+        "error: no such program",
+    ]
+    assert list(describe_changes(broken, broken)) == []
+
+
+def test_a_pipeline_that_is_ready_tells_where_it_is() -> None:
+    site = Site("shop/shop", ready=True, message="", url="http://shop.localhost:8088")
+    ready = replace(VIEW, sites=(site,))
+    assert list(describe_changes(VIEW, ready)) == ["shop/shop: ready, http://shop.localhost:8088"]
+
+
+def test_lines_carry_the_time_since_the_start() -> None:
+    output, times = io.StringIO(), iter([100.0, 112.34, 112.34])
+    screen = LineScreen(output, lambda: next(times))
+    screen.show(VIEW)
+    assert output.getvalue().splitlines() == [
+        "[  12.3 s] process order-0: starting (pid 7, port 4711)",
+        "[  12.3 s] shop/shop: RollingOut: order",
+    ]
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 50), (100, 50), (100, 24), (80, 16)])
+def test_a_picture_fits_and_tells_what_is_wrong(width: int, height: int) -> None:
+    rows = [replace(PROCESS, name=f"p-{n}", state="ready", mood=Mood.GOOD) for n in range(9)]
+    rows += [Row(Kind.SECRET, f"s-{n}", "delivered") for n in range(7)]
+    rows += [Row(Kind.TOPIC, f"t-{n}", "exists") for n in range(6)]
+    view = View(VIEW.sites, (PROCESS, *rows), errors=("process order-0 crashes",))
+    output = io.StringIO()
+    console = Console(file=output, width=width, height=height)
+    console.print(Picture(view, ["POSTed"], 12.0))
+    shown = output.getvalue()
+    assert len(shown.splitlines()) <= height
+    for words in (
+        "shop/shop",
+        "RollingOut",
+        "9/10",
+        "order-0",
+        "process order-0 crashes",
+        "POSTed",
+    ):
+        assert words in shown
