@@ -10,6 +10,10 @@ help: ## List the targets
 
 ##@ Use it
 
+.PHONY: dev
+dev: setup ## The shop as processes of this machine, no cluster: an order and its mail; Ctrl-C ends it
+	@hack/dev
+
 .PHONY: demo
 demo: setup ## Bare machine to a mailed order: cluster, operator, shop, one order's journey
 	hack/demo

@@ -1,0 +1,43 @@
+"""The journeys of hack/demo.py through the shop that `eventpipeline dev` runs, which calls this."""
+
+import email
+import os
+import sys
+from email import policy
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from demo import Shop, follow_both
+
+
+class LocalShop(Shop):
+    """The shop of this machine; its mails lie in files."""
+
+    who_is_missing = "the screen shows who is not ready"
+
+    def __init__(self, entry: str, state: Path) -> None:
+        super().__init__(urlsplit(entry).port or 80)
+        self._mails = state / "servers" / "mail"
+
+    def mails_about(self, order_id: str) -> list[dict[str, Any]]:
+        """What the mail catcher holds for an order."""
+        found = []
+        for file in self._mails.glob("*.eml"):
+            mail = email.message_from_bytes(file.read_bytes(), policy=policy.default)
+            if order_id in mail.get_body(("plain", "html")).get_content():
+                found.append({"subject": str(mail["Subject"])})
+        return found
+
+
+def main() -> int:
+    """0 when both journeys ended as they should."""
+    entry, state = os.environ["EVENTPIPELINE_ENTRY"], Path(os.environ["EVENTPIPELINE_STATE"])
+    if not follow_both(LocalShop(entry, state)):
+        return 1
+    print(f"order API {entry}/api/v1/order   its page {entry}/api/v1/order/docs")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
