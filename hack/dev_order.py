@@ -1,9 +1,9 @@
 """The journeys of hack/demo.py through the shop that `eventpipeline dev` runs, which calls this."""
 
-import email
 import os
 import sys
 from email import policy
+from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,8 +24,9 @@ class LocalShop(Shop):
         """What the mail catcher holds for an order."""
         found = []
         for file in self._mails.glob("*.eml"):
-            mail = email.message_from_bytes(file.read_bytes(), policy=policy.default)
-            if order_id in mail.get_body(("plain", "html")).get_content():
+            mail = BytesParser(policy=policy.default).parsebytes(file.read_bytes())
+            body = mail.get_body(("plain", "html"))
+            if body and order_id in body.get_content():
                 found.append({"subject": str(mail["Subject"])})
         return found
 

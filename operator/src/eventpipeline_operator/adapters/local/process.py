@@ -71,8 +71,8 @@ class Process:
 def find_program(name: str, env: Mapping[str, str], directory: Path) -> str:
     """The file of a program: a path from its directory on, or a name to look for in PATH."""
     if "/" in name:
-        file = directory / name
-        found = str(file) if os.access(file, os.X_OK) else None
+        file = os.path.normpath(directory / name)  # links stay: an environment's Python is one
+        found = file if os.access(file, os.X_OK) else None
     else:
         found = shutil.which(name, path=env.get("PATH", os.defpath))
     if found is None:

@@ -130,8 +130,8 @@ class Picture:
         yield drawn
 
     def _parts(self, folded: set[Kind], width: int) -> Iterator[RenderableType]:
-        for site in self._view.sites:
-            yield _site(site, self._elapsed)
+        yield Text(f"eventpipeline dev  {self._elapsed:.0f} s", style="dim")
+        yield from (_site(site) for site in self._view.sites)
         yield from (Text(f"  {note}", style="dim") for note in self._view.notes)
         yield from self._sections(folded, width)
         for error in self._view.errors:
@@ -150,17 +150,15 @@ class Picture:
             yield from columns
             return
         grid = Table.grid(expand=True, padding=(0, 2))
-        grid.add_column(ratio=1)
+        grid.add_column()
         grid.add_column(ratio=1)
         grid.add_row(*columns)
         yield grid
 
 
-def _site(site: Site, elapsed: float) -> Text:
+def _site(site: Site) -> Text:
     mood = Mood.GOOD if site.ready else Mood.BUSY
-    text = Text.assemble(
-        (f"{MARKS[mood]} ", COLOURS[mood]), (site.name, "bold"), f"  {elapsed:.0f} s  "
-    )
+    text = Text.assemble((f"{MARKS[mood]} ", COLOURS[mood]), (site.name, "bold"), "  ")
     if site.url:
         text.append(f"{site.url}  ", "cyan")
     return text if site.ready else text.append(site.message, "yellow")

@@ -90,12 +90,9 @@ def topic_rows(pipeline: EventPipeline, status: Json, waiting: Waiting) -> Itera
         yield Row(
             Kind.TOPIC,
             record.name,
-            "exists" if known else "missing",
+            f"{record.partitions} partitions" if known else "missing",
             Mood.GOOD if known else Mood.BUSY,
-            {
-                "partitions": str(record.partitions),
-                "lag": ", ".join(f"{name} {lag}" for name, lag in sorted(lags.items())),
-            },
+            {"lag": ", ".join(f"{lag} {name}" for name, lag in sorted(lags.items()))},
         )
 
 

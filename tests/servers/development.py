@@ -1,0 +1,180 @@
+"""`eventpipeline dev` as a person runs it, on copies of the example's files."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from email import policy
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from servers.local import REPOSITORY
+from servers.waiting import wait_for
+
+EXAMPLES = REPOSITORY / "examples"
+START_SECONDS = 240
+
+
+class Development:
+    """One run at a time; files and state stay between runs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.object = directory / "shop.yaml"
+        self.secrets = directory / "dev-secrets.yaml"
+        self.code = directory / "code"
+        self.state = directory / "state"
+        self.output = directory / "output"
+        self.started_in = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+        self.code.mkdir()
+        for name in ("shop.yaml", "dev-secrets.yaml"):
+            shutil.copy(EXAMPLES / name, directory / name)
+        (directory / "dev.yaml").write_text(yaml.safe_dump(self._devfile()))
+
+    def start(self, *arguments: str) -> None:
+        """Start it and wait until everything is ready."""
+        began = time.monotonic()
+        program = Path(sys.executable).with_name("eventpipeline")
+        self.output.unlink(missing_ok=True)
+        with self.output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [program, "dev", "-f", self.object, "--state", self.state, "--plain", *arguments],
+                stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        wait_for(f"readiness ({self.output})", self.is_ready, seconds=START_SECONDS)
+        self.started_in = time.monotonic() - began
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal and wait for the end."""
+        assert self._process
+        self._process.send_signal(number)
+        return self._process.wait(60)
+
+    def is_ready(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, self.output.read_text()
+        states = [s for s in self.lines() if s.startswith("shop/shop: ")]
+        return bool(states) and states[-1].startswith("shop/shop: ready")
+
+    def lines(self) -> list[str]:
+        """What was said, without the times."""
+        return [line.partition("] ")[2] for line in self.output.read_text().splitlines()]
+
+    def address(self, server: str) -> str:
+        found = re.findall(rf"server {server}: ready \(address ([\d.:]+)", self.output.read_text())
+        return str(found[-1])
+
+    def url(self, path: str) -> str:
+        (entry,) = re.findall(r"entry (http://[\d.:]+)", self.output.read_text())
+        return f"{entry}/api/v1{path}"
+
+    def pids(self) -> set[int]:
+        """The process and all that it has started, directly or not."""
+        assert self._process
+        return {self._process.pid, *_descendants(self._process.pid)}
+
+    def pids_of(self, workload: str) -> set[int]:
+        """The processes of a workload that are ready, by what was said of each last."""
+        last: dict[str, str] = {}
+        for line in self.lines():
+            if match := re.match(rf"process ({workload}-\d+): (.*)", line):
+                last[match.group(1)] = match.group(2)
+        ready = (re.match(r"ready \(pid (\d+)", state) for state in last.values())
+        return {int(match.group(1)) for match in ready if match}
+
+    def edit(self, change: Any) -> None:
+        """Have the object changed by a function of its spec."""
+        documents = list(yaml.safe_load_all(self.object.read_text()))
+        change(documents[-1]["spec"])
+        self.object.write_text(yaml.safe_dump_all(documents))
+
+    def status(self) -> Any:
+        return json.loads((self.state / "objects.json").read_text())["shop/shop"]["status"]
+
+    def add_stock(self, product: str, quantity: int) -> None:
+        body = {"product": product, "quantity": quantity}
+        requests.post(self.url("/stock/add"), json=body, timeout=30).raise_for_status()
+
+    def place(self, product: str, quantity: int) -> str:
+        body = {"product": product, "quantity": quantity, "customerEmail": "ada@example.com"}
+        answer = requests.post(self.url("/order"), json=body, timeout=30)
+        assert answer.status_code == 202, answer.text
+        order: str = answer.json()["data"]["orderID"]
+        return order
+
+    def wait_for_order(self, order: str, status: str) -> None:
+        def decided() -> bool:
+            answer = requests.get(self.url(f"/order/{order}"), timeout=30)
+            found: str = answer.json()["data"]["status"]
+            return found == status
+
+        wait_for(f"order {order} {status}", decided, seconds=90)
+
+    def wait_for_mail(self, order: str) -> str:
+        """The subject of the mail about an order."""
+        return wait_for(f"mail about {order}", lambda: self._subject(order), seconds=90)
+
+    def _subject(self, order: str) -> str:
+        for file in (self.state / "servers" / "mail").glob("*.eml"):
+            mail = BytesParser(policy=policy.default).parsebytes(file.read_bytes())
+            body = mail.get_body(("plain", "html"))
+            if body and order in str(body.get_content()):
+                return str(mail["Subject"])
+        return ""
+
+    def _devfile(self) -> Any:
+        """The example's, from elsewhere, and with code that a test may write."""
+        devfile = yaml.safe_load((EXAMPLES / "dev.yaml").read_text())
+        for program in devfile["images"].values():
+            program["directory"] = str((EXAMPLES / program["directory"]).resolve())
+            program["watch"] = [str(self.code)]
+        return devfile
+
+
+def memory_of(pids: set[int]) -> int:
+    """Proportional memory in bytes: what is shared counts once."""
+    return sum(_proportional(pid) for pid in pids)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def _proportional(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # it has just ended
+        return 0
+    return sum(int(kib) for kib in re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)) * 1024
+
+
+def _descendants(root: int) -> Iterator[int]:
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208 - numbers, not paths
+        if name.isdecimal() and (parent := _parent(int(name))):
+            children.setdefault(parent, []).append(int(name))
+    waiting = list(children.get(root, ()))
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        waiting += children.get(pid, ())
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
