@@ -12,7 +12,9 @@ from eventpipeline_operator.adapters.local.view import Kind, Mood, Row, Site, Vi
 PROCESS = Row(
     Kind.PROCESS, "order-0", "starting", Mood.BUSY, {"pid": "7", "port": "4711", "problem": ""}
 )
-VIEW = View(sites=(Site("shop/shop", ready=False, message="RollingOut: order"),), rows=(PROCESS,))
+VIEW = View(
+    sites=(Site("shop/shop", ready=False, reason="RollingOut", message="order"),), rows=(PROCESS,)
+)
 
 
 def test_a_change_of_state_is_a_line() -> None:
@@ -35,7 +37,7 @@ def test_what_goes_and_what_goes_wrong_is_told_once() -> None:
 
 
 def test_a_pipeline_that_is_ready_tells_where_it_is() -> None:
-    site = Site("shop/shop", ready=True, message="", url="http://shop.localhost:8088")
+    site = Site("shop/shop", ready=True, reason="Succeeded", url="http://shop.localhost:8088")
     ready = replace(VIEW, sites=(site,))
     assert list(describe_changes(VIEW, ready)) == ["shop/shop: ready, http://shop.localhost:8088"]
 

@@ -161,7 +161,7 @@ def _site(site: Site) -> Text:
     text = Text.assemble((f"{MARKS[mood]} ", COLOURS[mood]), (site.name, "bold"), "  ")
     if site.url:
         text.append(f"{site.url}  ", "cyan")
-    return text if site.ready else text.append(site.message, "yellow")
+    return text if site.ready else text.append(f"{site.reason} {site.message}", "yellow")
 
 
 def _section(kind: Kind, rows: tuple[Row, ...], folded: bool) -> RenderableType:  # noqa: FBT001

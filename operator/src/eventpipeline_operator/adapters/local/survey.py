@@ -75,10 +75,9 @@ def describe_state(pipeline: EventPipeline, status: Json) -> Site:
     """What the conditions say about the whole."""
     ready = current(status).get(ConditionType.READY)
     if ready is None:
-        return Site(str(pipeline.key), ready=False, message="starting")
+        return Site(str(pipeline.key), ready=False, reason="starting")
     fine = ready["status"] == Status.TRUE and ready["observedGeneration"] == pipeline.generation
-    message = f"{ready['reason']}: {ready['message']}"
-    return Site(str(pipeline.key), ready=fine, message=message, url=status.get("url"))
+    return Site(str(pipeline.key), fine, ready["reason"], ready["message"], status.get("url"))
 
 
 def topic_rows(pipeline: EventPipeline, status: Json, waiting: Waiting) -> Iterator[Row]:

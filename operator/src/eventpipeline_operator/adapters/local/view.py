@@ -43,7 +43,8 @@ class Site:
 
     name: str
     ready: bool
-    message: str
+    reason: str
+    message: str = ""
     url: str | None = None
 
 
@@ -78,7 +79,8 @@ def describe_changes(before: View, after: View) -> Iterator[str]:
     yield from (f"error: {error}" for error in after.errors if error not in before.errors)
     sites = {site.name: site for site in before.sites}
     for site in after.sites:
-        if site != sites.get(site.name):
+        was = sites.get(site.name)
+        if was is None or (was.ready, was.reason) != (site.ready, site.reason):
             yield describe_site(site)
 
 
@@ -92,7 +94,7 @@ def describe_site(site: Site) -> str:
     """A pipeline as a line."""
     if site.ready:
         return f"{site.name}: ready{f', {site.url}' if site.url else ''}"
-    return f"{site.name}: {site.message}"
+    return f"{site.name}: {site.reason}{f': {site.message}' if site.message else ''}"
 
 
 def describe_section(rows: tuple[Row, ...]) -> str:
