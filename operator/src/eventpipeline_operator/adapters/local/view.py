@@ -79,8 +79,8 @@ def describe_changes(before: View, after: View) -> Iterator[str]:
     yield from (f"error: {error}" for error in after.errors if error not in before.errors)
     sites = {site.name: site for site in before.sites}
     for site in after.sites:
-        was = sites.get(site.name)
-        if was is None or (was.ready, was.reason) != (site.ready, site.reason):
+        earlier = sites.get(site.name)
+        if earlier is None or (earlier.ready, earlier.reason) != (site.ready, site.reason):
             yield describe_site(site)
 
 
