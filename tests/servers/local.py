@@ -3,6 +3,8 @@
 import contextlib
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -14,6 +16,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextlib.contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Somebody else listens there meanwhile."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        yield
 
 
 def answers(port: int) -> bool:
@@ -46,3 +58,11 @@ def stop_process(server: subprocess.Popen[bytes], *, seconds: float = 10.0) -> N
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
+
+
+@contextlib.contextmanager
+def open_directory() -> Iterator[Path]:
+    """One that root's servers, which run as somebody else, can get to: pytest closes its own."""
+    with tempfile.TemporaryDirectory(prefix="eventpipeline-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)

@@ -1,8 +1,6 @@
 """Programs for the local runtime's backing servers; each test starts servers of its own."""
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,16 +9,8 @@ import pytest_asyncio
 from eventpipeline_operator.adapters.local.backing.packages import KafkaPrograms
 from eventpipeline_operator.adapters.local.backing.postgres import PostgresServer
 from servers.kafka import find_java
-from servers.local import find_artifact
+from servers.local import find_artifact, open_directory
 from servers.postgres import find_binaries
-
-
-@contextmanager
-def open_directory() -> Iterator[Path]:
-    """One that root's servers, which run as somebody else, can get to: pytest closes its own."""
-    with tempfile.TemporaryDirectory(prefix="eventpipeline-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import smtplib
-import socket
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from eventpipeline_operator.adapters.local.backing.kafka import KafkaServer
 from eventpipeline_operator.adapters.local.backing.mail import MailCatcher
 from eventpipeline_operator.adapters.local.backing.packages import KafkaPrograms
 from eventpipeline_operator.adapters.local.backing.postgres import PostgresServer, connect
-from servers.local import answers
+from servers.local import answers, taken
 
 KAFKA_MIB = 400
 
@@ -49,9 +48,7 @@ async def test_kafka_keeps_its_topics_when_it_comes_back_on_another_port(
     finally:
         await kafka.stop()
     assert not answers(first)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", first))
-        taken.listen()
+    with taken(first):
         again = KafkaServer(kafka_programs, directory / "kafka", first)
         await again.start()
         try:

@@ -16,12 +16,10 @@ import structlog
 from eventpipeline_operator.adapters.local.backing.postgres_users import PostgresUsers
 from eventpipeline_operator.adapters.local.backing.private_file import read_json, write_json
 from eventpipeline_operator.adapters.local.backing.vault_contents import (
-    Contents,
-    ContentsInvalid,
     DatabaseRole,
     fill_in,
-    parse_contents,
 )
+from eventpipeline_operator.adapters.local.backing.vault_file import read_contents
 from eventpipeline_operator.adapters.local.backing.vault_ledger import (
     HeldLease,
     Ledger,
@@ -34,7 +32,7 @@ from eventpipeline_operator.adapters.local.backing.vault_ledger import (
 )
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import Vault
-from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled, Unanswered
+from eventpipeline_operator.errors import ReconcileError, Stalled, Unanswered
 from eventpipeline_operator.policies.leases import Term
 from eventpipeline_operator.reconcile.ports import Issued, KvValue, Session
 
@@ -59,7 +57,7 @@ class VaultStandIn:
 
     async def start(self) -> None:
         """Nothing runs; the file is looked at, so that a mistake shows at once."""
-        self._contents()
+        read_contents(self._file)
 
     async def stop(self) -> None:
         """Nothing ran; what was given out lives on until its end."""
@@ -70,7 +68,7 @@ class VaultStandIn:
         """Read a kv v2 secret; what changed in the file since the last time is a new version."""
         del namespace, vault
         where = f"{mount}/{path}"
-        values = self._contents().kv.get(where)
+        values = read_contents(self._file).kv.get(where)
         async with self._lock:
             versions = self._ledger.kv.get(where, Versions())
             if values is not None:
@@ -94,7 +92,7 @@ class VaultStandIn:
 
     async def issue(self, namespace: str, vault: Vault, path: str) -> Issued:
         """Make a user of a database, and its lease."""
-        role = self._contents().roles.get(path)
+        role = read_contents(self._file).roles.get(path)
         if role is None:
             raise Stalled(
                 Reason.CREDENTIALS_REFUSED,
@@ -166,17 +164,6 @@ class VaultStandIn:
             for session in self._ledger.ended_sessions(now):
                 if not self._ledger.made_by(session):
                     self._note(self._ledger.without_session(session))
-
-    def _contents(self) -> Contents:
-        try:
-            return parse_contents(self._file.read_text())
-        except FileNotFoundError:
-            return Contents()
-        except (OSError, UnicodeDecodeError, ContentsInvalid) as error:
-            why = error if isinstance(error, ContentsInvalid) else type(error).__name__
-            raise Retryable(
-                Reason.VAULT_UNAVAILABLE, f"{self._file} cannot be used: {why}"
-            ) from None
 
     def _hold(self, namespace: str, vault: Vault) -> Session:
         owner, now = _owner(namespace, vault), self._clock()
