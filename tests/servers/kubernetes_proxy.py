@@ -4,6 +4,7 @@ Clients speak plain HTTP to it and keep their own tokens, so that the server's r
 """
 
 import asyncio
+import json
 import re
 import ssl
 import threading
@@ -47,7 +48,18 @@ class Rule:
     status: int
     headers: dict[str, str]
     left: float
+    in_stream: bool
     hits: int = 0
+
+    def refuse(self) -> web.Response:
+        """The failure as the API server words it."""
+        self.left -= 1
+        self.hits += 1
+        answer = {"kind": "Status", "code": self.status, "message": "refused by the test"}
+        if self.in_stream:
+            event = json.dumps({"type": "ERROR", "object": answer}) + "\n"
+            return web.Response(text=event, content_type="application/json")
+        return web.json_response(answer, status=self.status, headers=self.headers)
 
 
 class KubernetesProxy:
@@ -86,10 +98,14 @@ class KubernetesProxy:
         status: int = 429,
         retry_after: int | None = 1,
         times: float = float("inf"),
+        in_stream: bool = False,
     ) -> Iterator[Rule]:
-        """Answers matching requests with a failure instead of asking the server."""
+        """Answers matching requests with a failure instead of asking the server.
+
+        `in_stream` lets a watch begin well and tells of the failure in its first event.
+        """
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        rule = Rule(matches, status, headers, times)
+        rule = Rule(matches, status, headers, times, in_stream)
         self._rules.append(rule)
         try:
             yield rule
@@ -134,10 +150,7 @@ class KubernetesProxy:
         asked = _asked(request)
         for rule in self._rules:
             if rule.left > 0 and rule.matches(asked):
-                rule.left -= 1
-                rule.hits += 1
-                answer = {"kind": "Status", "code": rule.status, "message": "refused by the test"}
-                return web.json_response(answer, status=rule.status, headers=rule.headers)
+                return rule.refuse()
         self.asked[asked.method, asked.namespace, asked.kind] += 1
         body = await request.read()
         kept = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}

@@ -20,7 +20,8 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.scanning.disabled = True
     settings.posting.loggers = False
     settings.peering.standalone = True
-    settings.process.ultimate_exiting_timeout = 25
+    # A watch that broke off is begun anew (main.py): by default kopf kills the process for it.
+    settings.process.ultimate_exiting_timeout = None
 
 
 @kopf.on.login()

@@ -37,6 +37,10 @@ def is_watch(asked: Asked) -> bool:
     return asked.watch
 
 
+def count_passes(operator: OperatorProcess) -> float:
+    return operator.metric("reconcile_duration_seconds_count") or 0
+
+
 def apply_shop(cluster: Cluster, kafka: KafkaServer, vault: VaultServer) -> None:
     """Everything of it but its migration."""
     name = cluster.namespace
@@ -76,26 +80,34 @@ def test_a_server_with_too_much_to_do_is_waited_for(
     assert operator.metric("kafka_calls_total", call="create_topics", outcome="failed") is None
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [{"status": 503}, {"status": 410}, {"status": 410, "in_stream": True}],
+    ids=["server away", "version gone", "version gone, told in the stream"],
+)
 def test_what_happens_while_watches_are_down_is_seen_afterwards(
-    operator: OperatorProcess, proxy: KubernetesProxy,
+    answer: Json, operator: OperatorProcess, proxy: KubernetesProxy,
     cluster: Cluster, kafka: KafkaServer, vault: VaultServer,
 ) -> None:  # fmt: skip
     apply_shop(cluster, kafka, vault)
     wait_until_ready(cluster)
-    with proxy.refusing(is_watch, status=503, retry_after=None):
-        assert proxy.cut_watches()
+    with proxy.refusing(is_watch, retry_after=None, **answer) as refusal:
+        watches = proxy.cut_watches()
+        wait_for("all to be refused", lambda: refusal.hits >= watches > 0)
         cluster.run("delete", "service", "shop-order")
         cluster.run("patch", "evp", "shop", "--type=merge", "-p", '{"spec":{"config":{"A":"b"}}}')
     wait_for("the Service", lambda: cluster.get("service", "shop-order"), seconds=60)
 
     def configured() -> bool:
+        cluster.finish_rollouts()
         live = cluster.get("eventpipeline", "shop")
-        return bool(live["status"]["observedGeneration"] == live["metadata"]["generation"])
+        ready = cluster.condition("Ready").get("status") == "True"
+        return bool(
+            ready and live["status"]["observedGeneration"] == live["metadata"]["generation"]
+        )
 
     wait_for("the change", configured, seconds=60)
-    writes = operator.writes()
-    passes = operator.metric("reconcile_duration_seconds_count") or 0
-    wait_for(
-        "rest", lambda: (operator.metric("reconcile_duration_seconds_count") or 0) > passes + 1
-    )
+    wait_for("the journal to be written", lambda: operator.metric("journal_pending") == 0)
+    writes, passes = operator.writes(), count_passes(operator)
+    wait_for("rest", lambda: count_passes(operator) > passes + 1)
     assert operator.writes() == writes
