@@ -80,14 +80,16 @@ class KubeClient:
         query = [("fieldManager", FIELD_MANAGER)]
         return await self._json("PATCH", ref.path, query, patch, MERGE_PATCH)
 
-    async def delete(self, ref: Ref, uid: str) -> None:
-        """Delete exactly this object, its dependents in the background."""
+    async def delete(self, ref: Ref, uid: str) -> bool:
+        """Delete exactly this object, its dependents in the background; whether it is gone now."""
         body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         try:
-            await self._json("DELETE", ref.path, [], body)
+            answer = await self._json("DELETE", ref.path, [], body)
         except ApiError as error:
             if error.status not in (NOT_FOUND, CONFLICT):
                 raise
+            return True
+        return bool(answer["kind"] == "Status")  # else the object, which still ends
 
     async def patch_status(self, ref: Ref, uid: str, status: Mapping[str, Any]) -> None:
         """Replace the status of the object with this uid."""

@@ -202,9 +202,11 @@ class KubeRuntime:
 
     async def _delete(self, child: Child) -> None:
         try:
-            await self._client.delete(child.ref, child.uid)
+            gone = await self._client.delete(child.ref, child.uid)
         except ApiError as error:
             raise error.classified(str(child.ref)) from error
+        if gone:  # no watch need tell, and while none does it is not deleted again
+            self._cache.discard(child.ref, child.uid)
         OBJECT_WRITES.labels(kind=child.ref.kind, result="deleted").inc()
         record_call("delete", str(child.ref), "deleted")
 
