@@ -92,6 +92,36 @@ class Cluster:
             }
             self._patch_status("deployment", name, status)
 
+    def fail_job(self, name: str) -> None:
+        """What the Job controller does when its pods have failed too often."""
+        moment = "2026-01-01T00:00:00Z"
+        conditions = [
+            {"type": kind, "status": "True", "lastTransitionTime": moment,
+             "reason": "BackoffLimitExceeded", "message": "Job has failed too often"}
+            for kind in ("FailureTarget", "Failed")
+        ]  # fmt: skip
+        self._patch_status(
+            "job", name, {"startTime": moment, "failed": 1, "uncountedTerminatedPods": {},
+                          "conditions": conditions},
+        )  # fmt: skip
+
+    def create_pod(self, deployment: str, status: Json) -> None:
+        """A pod of a Deployment as the kubelet or the scheduler would leave it."""
+        template = self.get("deployment", deployment)["spec"]["template"]
+        name = f"{deployment}-1"
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": template["metadata"]["labels"]},
+            "spec": {"containers": [{"name": "main", "image": "page:1"}]},
+        }
+        self.run("apply", "-f", "-", stdin=[pod])
+        self._patch_status("pod", name, status)
+
+    def refuse_rollout(self, deployment: str, condition: Json) -> None:
+        """What the Deployment controller writes when it gets no further."""
+        self._patch_status("deployment", deployment, {"conditions": [condition]})
+
     def _patch_status(self, kind: str, name: str, status: Json) -> None:
         patch = json.dumps({"status": status})
         self.run("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch)

@@ -26,20 +26,6 @@ UNSCHEDULABLE = {
 }
 
 
-def create_pod(cluster: Cluster, status: Json) -> None:
-    """A pod of the page's Deployment as the kubelet or the scheduler would leave it."""
-    template = cluster.get("deployment", "shop-page")["spec"]["template"]
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "shop-page-1", "labels": template["metadata"]["labels"]},
-        "spec": {"containers": [{"name": "main", "image": "page:1"}]},
-    }
-    cluster.run("apply", "-f", "-", stdin=[pod])
-    patch = json.dumps({"status": status})
-    cluster.run("patch", "pod", "shop-page-1", "--subresource=status", "--type=merge", "-p", patch)
-
-
 @pytest.mark.parametrize(
     ("status", "reason", "words"),
     [
@@ -56,7 +42,7 @@ def test_a_pod_in_trouble_is_named_within_seconds(
     if "state" in status:
         about = {"name": "main", "image": "page:1", "imageID": "", "ready": False}
         status = {"containerStatuses": [{**about, "restartCount": 1, **status}]}
-    create_pod(cluster, status)
+    cluster.create_pod("shop-page", status)
 
     def told() -> str | None:
         condition = cluster.condition("WorkloadsReady")
@@ -162,5 +148,10 @@ def test_what_the_operator_does_is_measured(
         ("vault_calls_total", {"call": "login", "outcome": "ok"}),
     ):
         assert operator.metric(name, **labels), name
-    assert operator.metric("oldest_unreconciled_seconds") is not None
-    assert operator.metric("queue_length") is not None
+    for name in ("oldest_unreconciled_seconds", "queue_length", "queue_wait_seconds_count"):
+        assert operator.metric(name) is not None, name
+    assert operator.metric("reconcile_errors_total", reason="MigrationRunning") is None
+    ready_shop["spec"]["secrets"][0]["vault"]["kv"] = {"path": f"{cluster.namespace}/none"}
+    cluster.apply(ready_shop)
+    denied = {"reason": "VaultReadDenied"}
+    wait_for("its error", lambda: operator.metric("reconcile_errors_total", **denied))

@@ -380,6 +380,7 @@ class FakeMetrics:
     """Outcomes in order."""
 
     outcomes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     removals: int = 0
     left: dict[Obstacle, int] = field(default_factory=dict)
 
@@ -387,6 +388,9 @@ class FakeMetrics:
         assert key
         assert seconds >= 0
         self.outcomes.append(outcome)
+
+    def failed(self, reason: str) -> None:
+        self.failures.append(reason)
 
     def removed(self, topics: int) -> None:
         self.removals += topics

@@ -70,7 +70,8 @@ async def test_metrics_are_served_with_their_help() -> None:
     status, text = await ask(Health(lambda: 0.0, 300.0), "/metrics")
     assert status == 200
     for name in (
-        "reconcile_duration_seconds", "reconcile_problems_total", "queue_wait_seconds",
+        "reconcile_duration_seconds", "reconcile_errors_total", "reconcile_problems_total",
+        "queue_wait_seconds", "queue_length",
         "kafka_calls_total", "vault_calls_total", "kubernetes_writes_total",
         "oldest_unreconciled_seconds",
     ):  # fmt: skip

@@ -138,6 +138,17 @@ async def test_objects_that_are_not_ready_are_counted_by_reason(
     assert reconciler.unready() == {}
 
 
+async def test_every_pass_counts_its_problems_by_reason_and_not_what_waits(
+    world: World, reconciler: Reconciler
+) -> None:
+    await reconciler.reconcile(build_body(), Wake.CHANGE)
+    assert world.metrics.failures == []  # its migration runs
+    world.kafka.failure = AWAY
+    for _ in range(2):
+        await reconciler.reconcile(build_body(), Wake.RETRY)
+    assert world.metrics.failures == [Reason.KAFKA_UNAVAILABLE] * 2
+
+
 async def test_drift_is_repaired_while_kafka_is_away(world: World, reconciler: Reconciler) -> None:
     await settle(reconciler, build_body())
     world.kafka.failure = AWAY

@@ -29,6 +29,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-exp
 )
 
 from eventpipeline_operator.adapters.batching import Batcher
+from eventpipeline_operator.adapters.kafka_errors import (
+    AWAY,
+    DENIED,
+    EXPECTED,
+    classified,
+    located,
+)
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, Settings
 from eventpipeline_operator.adapters.metrics import KAFKA_CALLS
 from eventpipeline_operator.api.observed import ObservedTopic
@@ -45,19 +52,6 @@ WRITE_SECONDS = 30.0
 VISIBLE_SECONDS, VISIBLE_FIRST = 5.0, 0.05
 CONFIGS_A_CALL = 200  # an answer lists every key of every topic: 1,000 at once cost 30 MB
 CLUSTERS = 32
-
-AWAY = frozenset({
-    KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-    KafkaError._RESOLVE, KafkaError._DESTROY, KafkaError.REQUEST_TIMED_OUT,  # noqa: SLF001
-    KafkaError.NOT_CONTROLLER, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.NETWORK_EXCEPTION, KafkaError.LEADER_NOT_AVAILABLE,
-})  # fmt: skip
-DENIED = frozenset({
-    KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED,  # noqa: SLF001
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED,
-})  # fmt: skip
-
-EXPECTED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_ALREADY_EXISTS})
 
 Answer = Any | KafkaError
 T = TypeVar("T")
@@ -252,7 +246,7 @@ class KafkaAdmin:
             failure = classified(refusal, "")
         if isinstance(failure, Stalled):
             self._security.forget()
-        raise _located(failure, access.servers)
+        raise located(failure, access.servers)
 
 
 def _observed(name: str, answer: Answer) -> ObservedTopic | KafkaError:
@@ -310,16 +304,3 @@ async def settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, Ans
     failed = any(isinstance(a, KafkaError) and a.code() not in EXPECTED for a in answers.values())
     KAFKA_CALLS.labels(call=call, outcome="failed" if failed else "ok").inc()
     return answers
-
-
-def classified(error: KafkaError, subject: str) -> ReconcileError:
-    """The fate of a broker's answer."""
-    said = f"{subject}: {error.str()}" if subject else error.str()
-    if error.code() in DENIED:
-        return Stalled(Reason.KAFKA_DENIED, f"{said}: grant it to the operator's identity")
-    return Retryable(Reason.KAFKA_UNAVAILABLE, said)
-
-
-def _located(error: ReconcileError, servers: str) -> ReconcileError:
-    verb = "does not answer" if isinstance(error, Retryable) else "refuses"
-    return type(error)(error.reason, f"Kafka at {servers} {verb}: {error.message}")

@@ -21,16 +21,15 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from eventpipeline_operator.adapters.batching import Batcher
 from eventpipeline_operator.adapters.kafka import (
-    AWAY,
     READ_SECONDS,
     VISIBLE_SECONDS,
     WRITE_SECONDS,
     Cluster,
     KafkaAdmin,
-    classified,
     settle,
 )
 from eventpipeline_operator.adapters.kafka_commits import Commits
+from eventpipeline_operator.adapters.kafka_errors import AWAY, classified
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, Settings
 from eventpipeline_operator.api.observed import TopicUsage
 from eventpipeline_operator.api.reasons import Reason

@@ -15,6 +15,11 @@ PASSES = Histogram(
     ["outcome"],
     buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 30, 60),
 )
+ERRORS = Counter(
+    "eventpipeline_reconcile_errors_total",
+    "Problems that passes met, each time, by reason; work under way is none.",
+    ["reason"],
+)
 PROBLEMS = Counter(
     "eventpipeline_reconcile_problems_total", "Conditions that turned not true, by reason.",
     ["type", "reason"],
@@ -80,6 +85,10 @@ class PrometheusMetrics:
         """One pass has ended."""
         del key  # a label per object would grow without bound
         PASSES.labels(outcome=outcome).observe(seconds)
+
+    def failed(self, reason: str) -> None:
+        """A pass met a problem."""
+        ERRORS.labels(reason=reason).inc()
 
     def removed(self, topics: int) -> None:
         """Topics went with their object."""

@@ -85,7 +85,8 @@ class VaultCalls:
         ) as error:
             VAULT_CALLS.labels(call=name, outcome="failed").inc()
             raise Retryable(
-                Reason.VAULT_UNAVAILABLE, f"Vault at {vault.address} fails: {words_of(error)}"
+                Reason.VAULT_UNAVAILABLE,
+                f"Vault at {vault.address} fails: {words_of(error)}: look at its log",
             ) from error
         except refused.VaultError:
             VAULT_CALLS.labels(call=name, outcome="refused").inc()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from eventpipeline_operator.api.reasons import PROGRESS
+
 MESSAGE_LIMIT = 4096
 
 
@@ -35,6 +37,11 @@ class Condition:
     status: Status
     reason: str
     message: str
+
+    @property
+    def alarming(self) -> bool:
+        """Whether something is wrong, not merely under way."""
+        return self.status is Status.FALSE and self.reason not in PROGRESS
 
     def to_dict(self, generation: int, since: str) -> dict[str, Any]:
         """Build the wire form."""

@@ -121,6 +121,7 @@ class Reconciler:
                     outcome = await self._run(pipeline, memory, wake, complaints)
         except ReconcileError as error:  # a status that could not be written
             log.warning("pass broken off", reason=error.reason, message=error.message)
+            self._ports.metrics.failed(error.reason)
             outcome = Outcome.RETRY
         self._ports.metrics.reconciled(pipeline.key, self._clock() - started, outcome.name.lower())
         return outcome
@@ -240,6 +241,9 @@ class Reconciler:
         status: Mapping[str, Any],
         news: Sequence[Condition],
     ) -> None:
+        for condition in news:
+            if condition.alarming:
+                self._ports.metrics.failed(condition.reason)
         if status == memory.status:
             return
         changed = policy.changed(memory.status, news)

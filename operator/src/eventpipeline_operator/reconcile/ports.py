@@ -272,6 +272,10 @@ class Metrics(Protocol):
         """One pass has ended."""
         ...
 
+    def failed(self, reason: str) -> None:
+        """A pass met a problem."""
+        ...
+
     def removed(self, topics: int) -> None:
         """Topics went with their object."""
         ...

@@ -127,7 +127,9 @@ def _observation(
     declared = [r for r in records if not r.dead_letters_of]
     for name, words in refused.items():
         problems[name] = Problem(
-            Reason.TOPIC_REFUSED, f"Kafka refuses topic {name}: {words}", Fate.STALL
+            Reason.TOPIC_REFUSED,
+            f"Kafka refuses topic {name}: {words}: correct its entry in spec.topics",
+            Fate.STALL,
         )
     pending = {r.name for r in plan.create} | set(plan.grow) | set(plan.configure)
     for name in sorted(pending - set(problems)):

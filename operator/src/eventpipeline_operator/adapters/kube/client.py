@@ -42,7 +42,8 @@ class ApiError(Exception):
             return Retryable(Reason.KUBERNETES_UNAVAILABLE, said)
         if "being terminated" in self.message or self.status == NOT_FOUND:
             return Waiting(Reason.PROGRESSING, said)
-        return Stalled(Reason.OBJECT_REFUSED, said)
+        way_out = "correct the part of spec that it comes from, or have it allowed"
+        return Stalled(Reason.OBJECT_REFUSED, f"{said}: {way_out}")
 
 
 class KubeClient:

@@ -115,7 +115,8 @@ def _deployment_problem(name: str, status: Live) -> Problem | None:
         if kind == "ReplicaFailure" and value == "True":
             return Problem(
                 Reason.PODS_REFUSED,
-                f"Deployment {name}: pods are refused: {condition.get('message', '')}",
+                f"Deployment {name}: pods are refused: {condition.get('message', '')}: correct the "
+                "service (resources, podTemplate), or change the quota or policy that says so",
                 Fate.STALL,
             )
         if kind == "Progressing" and value == "False":
@@ -203,7 +204,8 @@ def _container_problem(pod: str, status: Live) -> Problem | None:
     if reason in CONFIG_REASONS:
         return Problem(
             Reason.CONTAINER_CONFIG_ERROR,
-            f"pod {pod}: the container cannot start ({reason}: {said})",
+            f"pod {pod}: the container cannot start ({reason}: {said}): create what it misses, or "
+            "correct the service's secrets, volumes or podTemplate",
         )
     last = state.get("terminated") or (status.get("lastState") or {}).get("terminated")
     crashed = reason == "CrashLoopBackOff" or (

@@ -11,7 +11,6 @@ from eventpipeline_operator.adapters.kube.resources import EVENT, PIPELINE, Ref
 from eventpipeline_operator.adapters.metrics import OBJECT_WRITES, PROBLEMS
 from eventpipeline_operator.api import names
 from eventpipeline_operator.api.conditions import Condition, Status
-from eventpipeline_operator.api.reasons import PROGRESS
 from eventpipeline_operator.api.types import EventPipeline
 
 log = structlog.get_logger()
@@ -60,7 +59,7 @@ class KubeStatus:
                 "name": pipeline.key.name,
                 "uid": pipeline.uid,
             },
-            "type": "Warning" if _alarming(condition) else "Normal",
+            "type": "Warning" if condition.alarming else "Normal",
             "reason": str(condition.reason),
             "message": f"{condition.type}: {condition.message}"[:NOTE_LIMIT],
             "source": {"component": names.FIELD_MANAGER},
@@ -76,7 +75,3 @@ class KubeStatus:
             log.info("event not written", error=str(error))
             return
         OBJECT_WRITES.labels(kind="Event", result="created").inc()
-
-
-def _alarming(condition: Condition) -> bool:
-    return condition.status is Status.FALSE and condition.reason not in PROGRESS
