@@ -10,6 +10,7 @@ import structlog
 from pydantic import BaseModel
 
 from eventbus.batch import BatchConsumer, ConsumerOptions, Message
+from eventbus.clock import GATHER_SECONDS
 from eventbus.envelope import Event, Outgoing
 from eventbus.errors import Crash
 from eventbus.memory import MemoryBroker, MemoryConsumer
@@ -65,6 +66,18 @@ def test_effects_and_positions_are_kept_together(broker: MemoryBroker, inbox: Fa
     member(broker, inbox).step()
     assert inbox.tables.effects == [1, 2, 3]
     assert sum(inbox.tables.positions.values()) == 3
+
+
+@pytest.mark.parametrize(("records", "pauses"), [(0, 0), (1, 1), (2, 0)])
+def test_only_a_batch_that_is_not_full_waits_for_others(
+    broker: MemoryBroker, inbox: FakeInbox, records: int, pauses: int
+) -> None:
+    publish(broker, *range(records))
+    one = member(broker, inbox, limit=2)
+    one.step()
+    assert isinstance(one._clock, FakeClock)
+    assert len(one._clock.waits) == pauses
+    assert all(0 < pause <= GATHER_SECONDS for pause in one._clock.waits)
 
 
 def test_the_next_member_begins_where_the_database_says(

@@ -1,12 +1,16 @@
 """Outbox → broker."""
 
+import threading
+
 import pytest
 
+from eventbus.clock import GATHER_SECONDS
 from eventbus.envelope import Outgoing, read_event
 from eventbus.errors import PublishFailed, Unavailable
 from eventbus.memory import MemoryBroker, MemoryProducer
 from eventbus.outbox import OutboxRow, derive
 from eventbus.relay import Relay, RelayOptions, keep
+from eventbus.runtime import Heartbeat
 from eventbus.tracing import Tracing
 from fakes.eventbus import FakeOutbox, outbox_row
 from fakes.time import FakeClock
@@ -73,6 +77,24 @@ def test_a_dead_letter_travels_as_it_came(broker: MemoryBroker) -> None:
 def test_a_topic_without_variable_is_named(broker: MemoryBroker) -> None:
     with pytest.raises(Unavailable, match="TOPIC_STOCK_COMMANDS is not set"):
         relay(broker, FakeOutbox([outbox_row(topic="stock-commands")])).step()
+
+
+@pytest.mark.parametrize(("rows", "pauses"), [(1, 1), (10, 0), (13, 1)])
+def test_only_a_batch_that_is_not_full_waits_for_others(
+    broker: MemoryBroker, rows: int, pauses: int
+) -> None:
+    stop, clock = threading.Event(), FakeClock()
+
+    class Ending(FakeOutbox):
+        def wait(self, timeout: float) -> None:  # noqa: ARG002
+            stop.set()
+
+    queue = Ending([outbox_row(number) for number in range(rows)])
+    options = RelayOptions("/shop/order", {"orders": "kafka.orders"}, limit=10)
+    Relay(queue, MemoryProducer(broker), options, Tracing(None, 0), clock).run(stop, Heartbeat())
+    assert len(clock.waits) == pauses
+    assert all(0 < pause <= GATHER_SECONDS for pause in clock.waits)
+    assert queue.rows == []
 
 
 def test_nothing_to_do_publishes_nothing(broker: MemoryBroker) -> None:

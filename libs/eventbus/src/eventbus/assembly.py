@@ -30,9 +30,17 @@ def build_relay(
 
 
 def build_consumer(
-    context: Context, models: Mapping[str, type[pydantic.BaseModel]], handler: Handler
+    context: Context,
+    models: Mapping[str, type[pydantic.BaseModel]],
+    handler: Handler,
+    *,
+    announces: bool = True,
 ) -> Loop:
-    """The loop that consumes every topic for which there is a dead-letter topic."""
+    """The loop that consumes every topic for which there is a dead-letter topic.
+
+    The relay is woken after each batch; where a handler `announces` nothing, it finds the rare dead
+    letter by itself.
+    """
     config = KafkaConfig.from_env(context.environ)
     group = context.environ["CONSUMER_GROUP"]
     dead_letter_topics = topic_names(context.environ, "DLQ_")
@@ -46,18 +54,20 @@ def build_consumer(
 
     def run(stop: threading.Event, heartbeat: Heartbeat) -> None:
         database = Database(context.settings.database_url, 1, f"{group}/{os.getpid()}")
-        bell = Doorbell.started(context.settings.database_url)
+        bell = Doorbell.started(context.settings.database_url) if announces else None
         inbox = PostgresInbox(
             database, group, {topic: dead_letter_topics[name] for name, topic in topics.items()}
         )
-        options = ConsumerOptions(sorted(topics.values()), models, after_commit=bell.ring)
+        after_commit = bell.ring if bell else lambda: None
+        options = ConsumerOptions(sorted(topics.values()), models, after_commit=after_commit)
         consumer = BatchConsumer(
             KafkaConsumer(config, group), inbox, handler, options, context.tracing
         )
         try:
             consumer.run(stop, heartbeat)
         finally:
-            bell.close()
+            if bell:
+                bell.close()
             database.close()
 
     return run

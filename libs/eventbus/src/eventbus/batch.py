@@ -19,7 +19,7 @@ import pydantic
 import structlog
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from eventbus.clock import Clock, SystemClock
+from eventbus.clock import GATHER_SECONDS, Clock, SystemClock
 from eventbus.consumer import Answer, Consumer, Partition
 from eventbus.database import is_outage
 from eventbus.envelope import Event, Record, read_event
@@ -53,6 +53,7 @@ class ConsumerOptions:
     topics: Sequence[str]
     models: Mapping[str, type[pydantic.BaseModel]]
     limit: int = 500
+    gather_seconds: float = GATHER_SECONDS
     poll_seconds: float = 0.2
     after_commit: Callable[[], None] = lambda: None
     max_unexplained_per_minute: int = 50
@@ -110,9 +111,13 @@ class BatchConsumer:
         records = self._consumer.poll(self._options.poll_seconds, self._options.limit)
         if records:
             started, self._exemplar = time.perf_counter(), None
+            began = self._clock.monotonic()
             self._carry(records)
             BATCH_SECONDS.observe(time.perf_counter() - started, self._exemplar)
             BATCH_RECORDS.observe(len(records))
+            if len(records) < self._options.limit:
+                pause = began + self._options.gather_seconds - self._clock.monotonic()
+                self._clock.wait(self._stop, max(0.0, pause))
         self._report_lag()
         return len(records)
 

@@ -21,6 +21,7 @@ import structlog
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
+from eventbus.clock import GATHER_SECONDS
 from eventbus.database import connect
 from eventbus.envelope import Headers
 from eventbus.errors import Unavailable
@@ -28,7 +29,7 @@ from eventbus.errors import Unavailable
 log = structlog.get_logger(__name__)
 
 CHANNEL = "outbox"
-RING_SECONDS = 0.01  # at most 100 notifications per second and process: each takes a global lock
+RING_SECONDS = GATHER_SECONDS  # as often as a relay begins a batch: each takes a global lock
 
 
 @dataclass(frozen=True, slots=True)

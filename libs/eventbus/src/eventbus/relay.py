@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from eventbus.clock import Clock, SystemClock
+from eventbus.clock import GATHER_SECONDS, Clock, SystemClock
 from eventbus.envelope import Event, Outgoing, timestamp
 from eventbus.errors import PublishFailed, Unavailable
 from eventbus.metrics import RELAY_AGE, RELAY_PUBLISHED
@@ -37,6 +37,7 @@ class RelayOptions:
     topics: Mapping[str, str]
     expand: Expand = keep
     limit: int = 500
+    gather_seconds: float = GATHER_SECONDS
     idle_seconds: float = 0.1
     standby_seconds: float = 1.0
 
@@ -80,8 +81,14 @@ class Relay:
         heartbeat.ready = True
         if not leading:
             self._clock.wait(stop, self._options.standby_seconds)
-        elif not self.step():
+            return
+        began = self._clock.monotonic()
+        rows = self.step()
+        if not rows:
             self._queue.wait(self._options.idle_seconds)
+        elif rows < self._options.limit:
+            pause = began + self._options.gather_seconds - self._clock.monotonic()
+            self._clock.wait(stop, max(0.0, pause))
 
     def step(self) -> int:
         """Publish one batch; answers how many rows it held."""

@@ -17,7 +17,7 @@ def build_relay(context: Context) -> Loop:
 def build_consumer(context: Context) -> Loop:
     """Notes what is to be written."""
     handle = partial(consumer.handle, sender=context.settings.mail_from)
-    return assembly.build_consumer(context, consumer.MODELS, handle)
+    return assembly.build_consumer(context, consumer.MODELS, handle, announces=False)
 
 
 def build_sender(context: Context) -> Loop:
