@@ -2,16 +2,18 @@
 
 import json
 import logging
+import pkgutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from eventbus import logs
-from eventbus.command import Service, main
-from eventbus.runtime import Heartbeat, Worker
+from eventbus.command import Context, Service, main
+from eventbus.runtime import Heartbeat, Loop, Worker
 from eventbus.settings import ServiceSettings
 
 
@@ -26,18 +28,32 @@ def _logging_as_it_was() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-SERVICE = Service(ServiceSettings, "nowhere:api", {"relay": "nowhere:relay"}, Path())
+DONE: list[Any] = []
+
+
+def build_task(context: Context) -> Loop:
+    return lambda _stop, _heartbeat: DONE.append(context.settings.service)
+
+
+SERVICE = Service(
+    ServiceSettings,
+    "nowhere:api",
+    {"relay": "nowhere:relay"},
+    Path(),
+    tasks={"mend": f"{__name__}:build_task"},
+)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["dance"], ["api", "relay"], ["migrate", "relay"], ["redrive", "x"]]
+    "arguments",
+    [["dance"], ["api", "relay"], ["migrate", "relay"], ["redrive", "x"], ["mend", "relay"]],
 )
 def test_an_odd_command_is_refused_with_the_right_ones(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert main(SERVICE, arguments) == 2
     assert (
-        "usage: api | migrate | dead-letters | redrive [ID…] | worker | relay"
+        "usage: api | migrate | dead-letters | redrive [ID…] | mend | worker | relay"
         in capsys.readouterr().err
     )
 
@@ -48,6 +64,14 @@ def test_an_incomplete_environment_is_told(
     monkeypatch.delenv("DATABASE_URL", raising=False)
     assert main(SERVICE, ["relay"]) == 2
     assert "DATABASE_URL is not set" in capsys.readouterr().err
+
+
+def test_a_task_ends_by_itself_and_needs_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1/nobody")
+    monkeypatch.setenv("METRICS_PORT", "1")  # of a worker that runs beside it
+    monkeypatch.setattr(pkgutil, "resolve_name", {f"{__name__}:build_task": build_task}.get)
+    assert main(SERVICE, ["mend"]) == 0
+    assert DONE == ["service"]
 
 
 def test_a_worker_ends_when_all_its_loops_do() -> None:

@@ -1,9 +1,11 @@
 """What contracts accept as a number, a line of text, an address."""
 
+from datetime import UTC, datetime
+
 import pydantic
 import pytest
 
-from eventbus.fields import Line, WholeNumber
+from eventbus.fields import Line, Moment, WholeNumber
 
 
 class Counted(pydantic.BaseModel):
@@ -38,3 +40,21 @@ def test_the_spaces_around_a_line_are_not_part_of_it(text: str, name: str) -> No
 def test_what_is_no_line_is_refused(text: str) -> None:
     with pytest.raises(pydantic.ValidationError):
         Named(name=text)
+
+
+class Dated(pydantic.BaseModel):
+    at: Moment
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-01T12:00:00Z", "2026-01-01T12:00:00.000+00:00", "2026-01-01t13:00:00+01:00"]
+)
+def test_a_moment_is_one_in_whatever_zone_it_is_told(text: str) -> None:
+    at = Dated.model_validate({"at": text}).at
+    assert at == datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["0.5", "1767268800", "2026-01-01", "2026-01-01T12:00:00", "now"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(pydantic.ValidationError):
+        Dated.model_validate({"at": text})

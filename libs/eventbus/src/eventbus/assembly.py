@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pydantic
 
@@ -34,9 +34,10 @@ def build_consumer(
     models: Mapping[str, type[pydantic.BaseModel]],
     handler: Handler,
     *,
+    only: Collection[str] = (),
     announces: bool = True,
 ) -> Loop:
-    """The loop that consumes every topic for which there is a dead-letter topic.
+    """The loop that consumes every topic for which there is a dead-letter topic, or `only` some.
 
     The relay is woken after each batch; where a handler `announces` nothing, it finds the rare dead
     letter by itself.
@@ -47,7 +48,7 @@ def build_consumer(
     topics = {
         name: topic
         for name, topic in topic_names(context.environ).items()
-        if name in dead_letter_topics
+        if name in dead_letter_topics and (not only or name in only)
     }
     if not topics:
         raise ValueError("no consumed topic: neither TOPIC_… nor its DLQ_… is set")

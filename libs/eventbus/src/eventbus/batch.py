@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -41,6 +41,7 @@ class Message(Generic[Model]):
     event: Event
     data: Model
     traceparent: str | None
+    partition: int = 0
 
 
 Handler = Callable[[Cursor, Sequence[Message[pydantic.BaseModel]]], None]
@@ -97,11 +98,16 @@ class BatchConsumer:
 
     def run(self, stop: threading.Event, heartbeat: Heartbeat) -> None:
         """Consume until told to stop."""
+        for _ in self.turns(stop, heartbeat):
+            pass
+
+    def turns(self, stop: threading.Event, heartbeat: Heartbeat) -> Generator[int, None, None]:
+        """The same, a turn at a time: how many records each brought. Close it to leave early."""
         self._stop, self._heartbeat = stop, heartbeat
         self._consumer.subscribe(self._options.topics, self)
         try:
             while not stop.is_set():
-                self.step()
+                yield self.step()
         finally:
             self._consumer.close()
 
@@ -299,7 +305,7 @@ class BatchConsumer:
         traceparent = spans.enter_context(
             self._tracing.span(f"handle {event.type}", "consumer", event.traceparent)
         )
-        return Message(event, data, traceparent)
+        return Message(event, data, traceparent, record.partition)
 
     def _report_lag(self) -> None:
         now = self._clock.monotonic()

@@ -9,7 +9,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,15 @@ class Service:
     api: str
     loops: Mapping[str, str]
     migrations: Path
+    tasks: Mapping[str, str] = field(default_factory=dict)  # loops that come to an end
 
 
 def main(service: Service, arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments ask for; answers the exit code."""
     roles = list(sys.argv[1:] if arguments is None else arguments) or ["api"]
     if not _is_known(roles, service):
-        known = ["api", "migrate", "dead-letters", "redrive [ID…]", "worker", *service.loops]
+        known = ["api", "migrate", "dead-letters", "redrive [ID…]", *service.tasks, "worker"]
+        known += service.loops
         sys.stderr.write(f"usage: {' | '.join(known)} (loops may be combined)\n")
         return 2
     try:
@@ -72,9 +74,12 @@ def _run(service: Service, settings: ServiceSettings, roles: Sequence[str]) -> i
         case ["dead-letters"] | ["redrive", *_]:
             return _tend_dead_letters(settings, roles)
         case ["worker"]:
-            return _work(service, settings, list(service.loops))
+            return _work(service.loops, settings, settings.metrics_port)
+        case [task] if task in service.tasks:  # often beside a worker that has the port
+            return _work({task: service.tasks[task]}, settings)
         case _:
-            return _work(service, settings, roles)
+            loops = {role: service.loops[role] for role in roles}
+            return _work(loops, settings, settings.metrics_port)
 
 
 def _is_known(roles: Sequence[str], service: Service) -> bool:
@@ -83,6 +88,8 @@ def _is_known(roles: Sequence[str], service: Service) -> bool:
             return True
         case ["redrive", *ids]:
             return all(text.isdecimal() for text in ids)
+        case [task] if task in service.tasks:
+            return True
         case _:
             return all(role in service.loops for role in roles)
 
@@ -111,15 +118,15 @@ def _serve(service: Service, settings: ServiceSettings) -> int:
     return serve(settings, create)
 
 
-def _work(service: Service, settings: ServiceSettings, roles: Sequence[str]) -> int:
+def _work(named: Mapping[str, str], settings: ServiceSettings, metrics_port: int = 0) -> int:
     from eventbus.runtime import Worker  # noqa: PLC0415  # loads the metrics registry
 
     context = Context(settings, os.environ, build_tracing(settings))
     try:
-        loops = {role: pkgutil.resolve_name(service.loops[role])(context) for role in roles}
+        loops = {name: pkgutil.resolve_name(build)(context) for name, build in named.items()}
     except (KeyError, ValueError) as error:
         log.error("worker.misconfigured", cause=str(error))  # noqa: TRY400  # says it all
         return 2
-    code = Worker(loops, settings.metrics_port).run()
+    code = Worker(loops, metrics_port).run()
     context.tracing.close()
     return code

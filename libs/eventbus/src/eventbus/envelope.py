@@ -98,6 +98,17 @@ def read_event(record: Record) -> Event:
     )
 
 
+def read_time(event: Event) -> datetime:
+    """When it happened; `InvalidRecord` if the event does not say, or not in RFC 3339."""
+    try:
+        moment = datetime.fromisoformat(event.time)
+    except ValueError:
+        raise InvalidRecord(f"{event.type}: ce_time is no time") from None
+    if moment.tzinfo is None:
+        raise InvalidRecord(f"{event.type}: ce_time has no zone")
+    return moment
+
+
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as in events and answers."""
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

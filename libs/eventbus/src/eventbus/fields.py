@@ -3,9 +3,10 @@
 What they refuse could not be stored by Postgres or written into a mail's header later on.
 """
 
+import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 
 
 def _whole(value: object) -> object:
@@ -14,6 +15,18 @@ def _whole(value: object) -> object:
 
 
 WholeNumber = Annotated[int, BeforeValidator(_whole)]
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _moment(value: object) -> object:
+    """A number, or a day alone, would be taken for a moment too."""
+    if isinstance(value, str) and not _RFC_3339.fullmatch(value):
+        raise ValueError("a moment in RFC 3339, with its zone, is wanted")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 
 # No control character, and something to see; what is said of it in OpenAPI is all that is asked.
 # Spaces are spelled out: every dialect of regular expressions has its own idea of them.
