@@ -30,7 +30,7 @@ class Role:
 ROLES = (
     Role("order", None, ("api",)),
     Role("order", "relay", ("relay", "sweep"), produces=("orders", "stock-commands")),
-    Role("order", "consumer", ("consume",), consumes=("stock-events",)),
+    Role("order", "consumer", ("consume", "stats"), consumes=("stock-events", "orders")),
     Role("stock", None, ("api",)),
     Role("stock", "relay", ("relay",), produces=("stock-events",)),
     Role("stock", "consumer", ("consume",), consumes=("stock-commands",)),

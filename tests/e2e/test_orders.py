@@ -42,6 +42,25 @@ def test_an_order_for_an_unknown_product_is_refused(settled_order: SettledOrder)
     assert settled_order("nobody-ever-added-this", 1)["status"] == "REJECTED"
 
 
+def test_what_became_of_orders_is_counted(
+    settled_order: SettledOrder, stocked_product: str, shop: Any
+) -> None:
+    settled_order(stocked_product, 3)
+    settled_order(stocked_product, 11)
+
+    def counted() -> dict[str, tuple[int, int]]:
+        path = f"/api/v1/order/stats?window=3600&product={stocked_product}"
+        windows = shop.call("GET", path).json()["data"]["windows"]
+        sums: dict[str, tuple[int, int]] = {}
+        for each in windows:  # two, should the hour strike meanwhile
+            orders, quantity = sums.get(each["status"], (0, 0))
+            sums[each["status"]] = orders + each["orders"], quantity + each["quantity"]
+        return sums
+
+    told = {"PENDING": (2, 14), "CONFIRMED": (1, 3), "REJECTED": (1, 11)}
+    wait_for("the counts", lambda: counted() == told)
+
+
 GOOD = {"product": "book", "quantity": 1, "customerEmail": "ada@example.com"}
 
 

@@ -20,7 +20,11 @@ SOURCES = [REPOSITORY / "libs/eventbus/src"] + [
 ]
 TOPICS = ("orders", "stock-commands", "stock-events")
 PRODUCES = {"order": ("orders", "stock-commands"), "stock": ("stock-events",), "email": ()}
-CONSUMES = {"order": "stock-events", "stock": "stock-commands", "email": "orders"}
+CONSUMES = {
+    "order": ("stock-events", "orders"),
+    "stock": ("stock-commands",),
+    "email": ("orders",),
+}
 
 
 @dataclass
@@ -42,13 +46,14 @@ class Shop:
     def topic(self, name: str) -> str:
         return f"{self.namespace}.shop.{name}"
 
-    def dead_letters(self, service: str) -> str:
-        return f"{self.topic(CONSUMES[service])}.{service}.dlq"
+    def dead_letters(self, service: str, topic: str = "") -> str:
+        return f"{self.topic(topic or CONSUMES[service][0])}.{service}.dlq"
 
     def prepare(self) -> None:
         """Create the topics and migrate the databases."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        names = [self.topic(name) for name in TOPICS] + [self.dead_letters(s) for s in CONSUMES]
+        names = [self.topic(name) for name in TOPICS]
+        names += [self.dead_letters(service, t) for service in CONSUMES for t in CONSUMES[service]]
         for future in admin.create_topics([NewTopic(name, 6, 1) for name in names]).values():
             future.result()
         for service in self.databases:
@@ -80,7 +85,7 @@ class Shop:
         for service in self.databases:
             self.start(service, "api")
         self.start("order", "relay", "sweep")
-        self.start("order", "consume")
+        self.start("order", "consume", "stats")
         self.start("stock", "relay")
         self.start("stock", "consume")
         self.start("email", "consume", "relay")
@@ -154,13 +159,23 @@ class Shop:
         )
         return self.order(order_id)
 
+    def counted(self, product: str) -> dict[str, tuple[int, int]]:
+        """Orders and pieces of the last hours, by the state that they came into."""
+        query: dict[str, str | int] = {"product": product, "window": 7_200}
+        answer = requests.get(self.url("order", "/stats"), query, timeout=10)
+        sums: dict[str, tuple[int, int]] = {}
+        for each in answer.json()["data"]["windows"]:
+            orders, quantity = sums.get(each["status"], (0, 0))
+            sums[each["status"]] = orders + each["orders"], quantity + each["quantity"]
+        return sums
+
     def _command(self, service: str, *arguments: str) -> list[str]:
         return [sys.executable, "-m", f"{service}_service", *arguments]
 
     def _environment(self, service: str) -> dict[str, str]:
         consumed = CONSUMES[service]
         group = f"{self.namespace}.shop.{service}.consumer"
-        topics = {*PRODUCES[service], consumed}
+        topics = {*PRODUCES[service], *consumed}
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(map(str, SOURCES)),
@@ -170,7 +185,7 @@ class Shop:
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "DATABASE_URL": self.databases[service],
             "CONSUMER_GROUP": group,
-            f"DLQ_{_variable(consumed)}": self.dead_letters(service),
+            **{f"DLQ_{_variable(name)}": self.dead_letters(service, name) for name in consumed},
             **{f"TOPIC_{_variable(name)}": self.topic(name) for name in topics},
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self.smtp_port),

@@ -51,7 +51,7 @@ def send(shop: Shop, service: str, records: list[tuple[bytes | None, Headers]]) 
     for partition in range(PARTITIONS):
         for value, carried in records:
             producer.produce(
-                shop.topic(CONSUMES[service]),
+                shop.topic(CONSUMES[service][0]),
                 value=value,
                 key=b"key",
                 headers=list(carried),

@@ -106,7 +106,7 @@ def test_killed_relays_and_consumers_lose_and_double_nothing(
     shop: Shop, mailbox: Mailbox, product: str
 ) -> None:
     shop.add_stock(product, 1_000)
-    victims = ["order-relay-sweep", "stock-consume", "stock-relay", "order-consume"]
+    victims = ["order-relay-sweep", "stock-consume", "stock-relay", "order-consume-stats"]
     victims.append("email-consume-relay")
     customers = {}
     for number in range(200):
@@ -120,4 +120,6 @@ def test_killed_relays_and_consumers_lose_and_double_nothing(
         shop.wait_for_status(order_id, "CONFIRMED", seconds=90)
     wait_for("all mails", lambda: all(mailbox.to(customer) for customer in customers.values()))
     assert shop.stock_of(product) == 800
+    told = {"PENDING": (200, 200), "CONFIRMED": (200, 200)}
+    wait_for("the counts", lambda: shop.counted(product) == told)
     assert all(len(mailbox.to(customer)) == 1 for customer in customers.values())

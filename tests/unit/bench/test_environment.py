@@ -58,6 +58,7 @@ def test_every_consumed_topic_has_its_dead_letter_topic() -> None:
         "bench-1.shop.stock-commands",
         "bench-1.shop.stock-events",
         "bench-1.shop.orders.email.dlq",
+        "bench-1.shop.orders.order.dlq",
         "bench-1.shop.stock-commands.stock.dlq",
         "bench-1.shop.stock-events.order.dlq",
     }

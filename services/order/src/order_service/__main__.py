@@ -13,7 +13,9 @@ SERVICE = Service(
         "relay": "order_service.bootstrap:build_relay",
         "consume": "order_service.bootstrap:build_consumer",
         "sweep": "order_service.bootstrap:build_sweeper",
+        "stats": "order_service.bootstrap:build_statistics",
     },
+    tasks={"stats-rebuild": "order_service.rebuild:build_rebuild"},
     migrations=Path(__file__).with_name("migrations"),
 )
 

@@ -8,7 +8,9 @@ from eventbus.web.api import Api
 from eventbus.web.probes import add_probes
 from eventbus.web.server import Served
 from order_service.adapters.postgres import PREPARE_PLACE, PostgresOrders
+from order_service.adapters.statistics import PostgresStatistics
 from order_service.routes import PREFIX, OrderRoutes
+from order_service.stats_routes import StatsRoutes
 
 
 def build_api(context: Context) -> Served:
@@ -16,9 +18,11 @@ def build_api(context: Context) -> Served:
     settings = context.settings
     database = Database(settings.database_url, settings.threads, "order-api", [PREPARE_PLACE])
     bell = Doorbell.started(settings.database_url)
-    routes = OrderRoutes(PostgresOrders(database), bell, SystemClock())
+    clock = SystemClock()
+    routes = OrderRoutes(PostgresOrders(database), bell, clock)
     api = Api("Orders", PREFIX, context.tracing)
     routes.register(api)
+    StatsRoutes(PostgresStatistics(database), clock).register(api)
 
     def close() -> None:
         routes.close()

@@ -1,10 +1,12 @@
 """Composition root of the workers."""
 
+from datetime import timedelta
+
 from eventbus import assembly
 from eventbus.command import Context
 from eventbus.database import Database
 from eventbus.runtime import Loop
-from order_service import consumer
+from order_service import consumer, projection
 from order_service.adapters.postgres import PostgresWaitingOrders
 from order_service.domain import TOPIC
 from order_service.relay import expand
@@ -18,7 +20,15 @@ def build_relay(context: Context) -> Loop:
 
 def build_consumer(context: Context) -> Loop:
     """Reads stock's decisions."""
-    return assembly.build_consumer(context, consumer.MODELS, consumer.handle)
+    return assembly.build_consumer(context, consumer.MODELS, consumer.handle, only=consumer.TOPICS)
+
+
+def build_statistics(context: Context) -> Loop:
+    """Counts what became of orders."""
+    handler = projection.build_handler(timedelta(seconds=context.settings.lateness_seconds))
+    return assembly.build_consumer(
+        context, projection.MODELS, handler, only=[TOPIC], announces=False
+    )
 
 
 def build_sweeper(context: Context) -> Loop:

@@ -12,3 +12,4 @@ class OrderSettings(ServiceSettings):
     sweep_seconds: float = variable("SWEEP_INTERVAL_SECONDS", between(0.05, 3_600), default=10.0)
     remind_seconds: float = variable("SWEEP_REMIND_SECONDS", between(0.1, 86_400), default=120.0)
     cancel_seconds: float = variable("SWEEP_CANCEL_SECONDS", between(0.1, 604_800), default=3_600.0)
+    lateness_seconds: float = variable("STATS_LATENESS_SECONDS", between(0, 604_800), default=60.0)

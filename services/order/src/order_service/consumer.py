@@ -11,6 +11,7 @@ from order_service.domain import Status, Verdict
 from order_service.handlers import apply_verdicts
 from order_service.messages import StockDecision, StockEventType
 
+TOPICS = ("stock-events",)
 MODELS = {
     StockEventType.RESERVED.value: StockDecision,
     StockEventType.REJECTED.value: StockDecision,

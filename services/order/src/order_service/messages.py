@@ -7,10 +7,12 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from eventbus.envelope import timestamp
-from eventbus.fields import EmailAddress, Line, WholeNumber
+from eventbus.fields import EmailAddress, Line, Moment, WholeNumber
 from eventbus.outbox import Announcement
 from eventbus.web.operations import Envelope
 from order_service.domain import MAX_QUANTITY, TOPIC, Order, Status
+
+MAX_WINDOW_SECONDS = 7 * 86_400
 
 
 class PlaceOrder(BaseModel):
@@ -80,6 +82,63 @@ class FeedQuery(BaseModel):
     after: int = Field(0, ge=0, le=2**63 - 1)
     limit: int = Field(100, ge=1, le=1_000)
     wait: float = Field(0.0, ge=0, le=20)
+
+
+class StatsQuery(BaseModel):
+    """Which windows GET /order/stats sums up; lengths in seconds."""
+
+    from_: Moment | None = Field(
+        None,
+        alias="from",
+        description="where the first window begins, or just before; an hour before `to` without it",
+        examples=["2026-01-01T00:00:00Z"],
+    )
+    to: Moment | None = Field(None, description="before which windows begin; now without it")
+    window: int = Field(
+        60, ge=60, le=MAX_WINDOW_SECONDS, multiple_of=60, description="seconds of each window"
+    )
+    slide: int | None = Field(
+        None,
+        ge=60,
+        le=MAX_WINDOW_SECONDS,
+        multiple_of=60,
+        description="seconds between beginnings, at most `window`; `window` without it",
+    )
+    product: Line | None = None
+
+
+class WindowModel(BaseModel):
+    """How many orders of a product came into a state in a window, and how many pieces they ask."""
+
+    start: str
+    end: str
+    product: str
+    status: Status
+    orders: int
+    quantity: int
+    late: int
+
+
+class StatsModel(BaseModel):
+    """Windows by time, those without orders left out."""
+
+    countedUpTo: str | None  # noqa: N815
+    windows: list[WindowModel]
+
+
+class StatsAnswer(Envelope):
+    """Order statistics."""
+
+    data: StatsModel
+
+
+class CountedOrder(BaseModel):
+    """Data of the order events, as far as the statistics care."""
+
+    orderID: UUID  # noqa: N815
+    product: Line
+    quantity: WholeNumber = Field(ge=1, le=MAX_QUANTITY)
+    version: int = Field(ge=1, le=2**31 - 1)
 
 
 class StockDemand(BaseModel):
