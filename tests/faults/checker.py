@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
+from typing import Any
 
 from faults.history import Attempt, Operation, Outcome, Poison, Strike
-from faults.layout import SENDING_THREADS
+from faults.layout import SENDING_THREADS, readers_of
 from faults.mailsink import Mail
-from faults.observe import Logged, Move, Order, State
+from faults.observe import Cell, Logged, Move, Order, State
 
 TEMPLATE_OF = {
     "OrderConfirmed": "confirmed",
@@ -27,6 +28,7 @@ HISTORIES = (
     ["OrderPlaced", "OrderConfirmed", "OrderCancelled"],
 )
 STATUS_AFTER = {
+    "OrderPlaced": "PENDING",
     "OrderConfirmed": "CONFIRMED",
     "OrderRejected": "REJECTED",
     "OrderCancelled": "CANCELLED",
@@ -257,6 +259,27 @@ def _hiding(earlier: Mail, later: Mail, strikes: Sequence[Strike]) -> Strike | N
     return None
 
 
+def statistics(evidence: Evidence) -> Iterator[Finding]:
+    """Every event that was told is counted once, in the minute of its time, and nothing else is."""
+    if evidence.state.statistics is None:
+        return
+    of = {order.id: (order.product, order.quantity) for order in evidence.state.orders}
+    told: Counter[Cell] = Counter()
+    pieces: Counter[Cell] = Counter()
+    for event in evidence.state.event_log:
+        product, quantity = of.get(event.order_id, ("", 0))
+        cell = event.minute, product, STATUS_AFTER[event.type]
+        told[cell] += 1
+        pieces[cell] += quantity
+    counted = evidence.state.statistics
+    for cell in sorted(told.keys() | counted.keys()):
+        orders, quantity = counted.get(cell, (0, 0))
+        if (orders, quantity) != (told[cell], pieces[cell]):
+            detail = f"{cell}: {orders} of {quantity}, not {told[cell]} of {pieces[cell]}"
+            sort = Sort.DOUBLED if orders > told[cell] else Sort.LOST
+            yield Finding(sort, "every event is counted once", detail)
+
+
 def nothing_waits(evidence: Evidence) -> Iterator[Finding]:
     """Outboxes are empty and every position is at the end."""
     for where, count in (*evidence.state.outbox.items(), *evidence.state.lag.items()):
@@ -284,20 +307,22 @@ def _join(move: Move, position: int | None) -> Iterator[Finding]:
 
 
 def dead_letters(evidence: Evidence) -> Iterator[Finding]:
-    """Each poison is put aside once with a cause and forwarded; nothing else is put aside."""
-    aside = Counter(letter.origin for letter in evidence.state.dead_letters)
-    forwarded = set(evidence.state.forwarded)
+    """Each reader puts each poison aside once with a cause, forwards it, and nothing else."""
+    aside = Counter((letter.origin, letter.service) for letter in evidence.state.dead_letters)
+    readers = Counter(origin for origin, _ in aside)
+    forwarded = Counter(evidence.state.forwarded)
     resets = Counter(move.service for move in evidence.state.moves if move.by_injector)
-    service_of = {letter.origin: letter.service for letter in evidence.state.dead_letters}
     poisons = {poison.origin for poison in evidence.poisons}
-    for origin in sorted(poisons - aside.keys()):
-        yield Finding(Sort.LOST, "a poison record is put aside", origin)
-    for origin in sorted(aside.keys() - poisons):
+    for origin in sorted(poisons):
+        if readers[origin] < max(1, len(readers_of(origin.partition("/")[0]))):
+            yield Finding(Sort.LOST, "a poison record is put aside", origin)
+    for origin in sorted(readers.keys() - poisons):
         yield Finding(Sort.UNEXPLAINED, "what is put aside was poison", origin)
-    for origin in sorted(aside.keys() - forwarded):
-        yield Finding(Sort.LOST, "a dead letter is forwarded", origin)
-    for origin, count in aside.items():
-        if count > 1 + resets[service_of[origin]]:
+    for origin in sorted(readers):
+        if forwarded[origin] < readers[origin]:
+            yield Finding(Sort.LOST, "a dead letter is forwarded", origin)
+    for (origin, service), count in aside.items():
+        if count > 1 + resets[service]:
             yield Finding(Sort.DOUBLED, "a poison record is put aside once", f"{origin}: {count}")
     for letter in evidence.state.dead_letters:
         if not letter.cause.strip():
@@ -315,7 +340,7 @@ def redrive(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(Sort.LOST, "a dead letter survives redrive", str(letter))
     for letter in (back - sent).elements():
         yield Finding(Sort.DOUBLED, "a dead letter survives redrive", str(letter))
-    for what in ("orders", "stock", "event_log", "letters"):
+    for what in ("orders", "stock", "event_log", "letters", "statistics"):
         old, new = getattr(before, what), getattr(after, what)
         if _comparable(old) != _comparable(new):
             yield Finding(Sort.UNEXPLAINED, "a redrive of poison changes nothing", what)
@@ -330,8 +355,8 @@ def processes(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(Sort.UNEXPLAINED, "a process ended by itself", line)
 
 
-def _comparable(rows: Sequence[object] | Mapping[str, int]) -> list[str]:
-    return sorted(map(str, rows.items() if isinstance(rows, Mapping) else rows))
+def _comparable(rows: Sequence[object] | Mapping[Any, Any] | None) -> list[str]:
+    return sorted(map(str, rows.items() if isinstance(rows, Mapping) else rows or ()))
 
 
 def _mail_id(mail: Mail) -> str:
@@ -347,6 +372,7 @@ RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     events_in_order,
     mails_went_out,
     second_copies,
+    statistics,
     nothing_waits,
     each_record_once,
     dead_letters,

@@ -84,8 +84,8 @@ def _frozen(field: Field, point: str) -> Iterator[int | None]:
 
 def _zombie_consumer(field: Field, fault: Fault) -> tuple[bool, str]:
     """Frozen with a batch in hand until the group has given its partitions to someone else."""
-    service, _, moment = fault.variant.partition(" ")
-    with _frozen(field, f"{service}.consumer.{moment}") as pid:
+    role, _, moment = fault.variant.partition(" ")
+    with _frozen(field, f"{role}.{moment}") as pid:
         if pid is not None:
             time.sleep(SESSION_SECONDS + 1.0 + fault.strength)
     return pid is not None, f"pid {pid}"
@@ -171,11 +171,11 @@ def _relay_repeats(field: Field, fault: Fault) -> tuple[bool, str]:
 
 
 def _offsets_to_zero(field: Field, fault: Fault) -> tuple[bool, str]:
-    way, _, service = fault.variant.partition(" ")
+    way, _, whose = fault.variant.partition(" ")
     if way == "seek":
-        pid = _hit(field, f"{service}.consumer.polled", Action.REWIND)
+        pid = _hit(field, f"{whose}.polled", Action.REWIND)
         return pid is not None, f"pid {pid}"
-    with _database(field, service) as cursor:
+    with _database(field, whose) as cursor:
         cursor.execute(
             "UPDATE consumer_offset SET next_offset = greatest(0, next_offset - %s)"
             " WHERE next_offset > 0",

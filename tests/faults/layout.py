@@ -44,6 +44,7 @@ ROLES = (
     Role("order", "relay", "relay", 2, produces=("orders", "stock-commands")),
     Role("order", "consumer", "consume", 2, consumes=("stock-events",)),
     Role("order", "sweeper", "sweep"),
+    Role("order", "stats", "stats", 2, consumes=("orders",)),
     Role("stock", "api", "api"),
     Role("stock", "relay", "relay", produces=("stock-events",)),
     Role("stock", "consumer", "consume", 2, consumes=("stock-commands",)),
@@ -56,6 +57,11 @@ ROLES = (
 SENDING_THREADS = _THREADS_PER_SENDER * sum(
     role.replicas for role in ROLES if role.name == "email.sender"
 )
+
+
+def readers_of(kafka_name: str) -> list[str]:
+    """The services that consume a topic."""
+    return [role.service for role in ROLES if kafka_name in map(topic, role.consumes)]
 
 
 def topic(name: str) -> str:

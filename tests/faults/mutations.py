@@ -45,6 +45,16 @@ def without_mail_key() -> None:
     setattr(consumer, "dedupe_key", any_key)  # noqa: B010  # typed otherwise
 
 
+def without_count_key() -> None:
+    """Each event is counted as often as it is heard."""
+    from order_service.adapters import statistics  # noqa: PLC0415
+
+    def all_fresh(_: Any, ids: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        return set(ids)
+
+    setattr(statistics.PostgresTallies, "claim", all_fresh)  # noqa: B010  # typed otherwise
+
+
 def without_delivery_report() -> None:
     """The relay believes that what it handed to its client has arrived."""
     import confluent_kafka  # noqa: PLC0415
@@ -71,7 +81,9 @@ class Mutation:
     kinds: tuple[str, ...]
 
 
-_CONSUMERS = frozenset({("order", "consumer"), ("stock", "consumer"), ("email", "consumer")})
+_CONSUMERS = frozenset(
+    {("order", "consumer"), ("order", "stats"), ("stock", "consumer"), ("email", "consumer")}
+)
 _RELAYS = frozenset({("order", "relay"), ("stock", "relay")})
 
 MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
@@ -84,6 +96,9 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
         "mail-key": Mutation(
             without_mail_key, frozenset({("email", "consumer")}), ("relay repeats", "zombie relay")
+        ),
+        "count-key": Mutation(
+            without_count_key, frozenset({("order", "stats")}), ("relay repeats",)
         ),
         "delivery-report": Mutation(without_delivery_report, _RELAYS, ("kafka silent",)),
     }

@@ -15,7 +15,12 @@ from eventbus.config import ClientConfig
 from faults.layout import PARTITIONS, ROLES, SERVICES, dead_letter_topic, topic
 
 _READ_SECONDS = 60.0
-CONSUMED = {role.service: role.consumes for role in ROLES if role.consumes}
+_MINUTE = "floor(extract(epoch FROM {}) / 60)::int"
+CONSUMED = {
+    service: tuple(name for role in ROLES if role.service == service for name in role.consumes)
+    for service in SERVICES
+}
+Cell = tuple[int, str, str]  # the minute since the epoch, product, status
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Logged:
     event_id: str
     type: str
     order_id: str
+    minute: int = 0  # of its time, since the epoch
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class State:
     moves: list[Move] = field(default_factory=list)
     outbox: dict[str, int] = field(default_factory=dict)
     lag: dict[str, int] = field(default_factory=dict)
+    statistics: dict[Cell, tuple[int, int]] | None = None  # orders and pieces; None: not kept here
 
 
 class Observer:
@@ -120,7 +127,9 @@ class Observer:
             event_log=[
                 Logged(*row)
                 for row in self._rows(
-                    "order", "SELECT event_id, type, subject FROM event_log ORDER BY position"
+                    "order",
+                    f"SELECT event_id, type, subject, {_MINUTE.format('created_at')}"  # noqa: S608
+                    " FROM event_log ORDER BY position",
                 )
             ],
             told=list(self._told()),
@@ -135,6 +144,14 @@ class Observer:
             moves=[move for service in CONSUMED for move in self._moves(service)],
             outbox=self.outbox(),
             lag=self.lag(),
+            statistics={
+                (minute, product, status): (orders, quantity)
+                for minute, product, status, orders, quantity in self._rows(
+                    "order",
+                    f"SELECT {_MINUTE.format('bucket')}, product, status, orders, quantity"  # noqa: S608
+                    " FROM stats_bucket JOIN stats_generation USING (generation) WHERE live",
+                )
+            },
         )
 
     def outbox(self) -> dict[str, int]:

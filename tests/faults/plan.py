@@ -15,6 +15,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "kill order.relay": ("published", "taken", "cleared"),
         "kill order.consumer": ("committed", "handled", "received"),
         "kill order.sweeper": ("process",),
+        "kill order.stats": ("committed", "handled", "received"),
         "kill stock.api": ("stored", "process", "asked"),
         "kill stock.relay": ("published", "cleared", "taken"),
         "kill stock.consumer": ("handled", "committed", "received"),
@@ -23,10 +24,11 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "kill email.sender": ("accepted", "claimed", "recorded"),
         "kill email.relay": ("process",),
         "zombie consumer": (
-            "stock received",
-            "order received",
-            "email received",
-            "stock handled",  # frozen in the middle of its transaction
+            "stock.consumer received",
+            "order.consumer received",
+            "email.consumer received",
+            "stock.consumer handled",  # frozen in the middle of its transaction
+            "order.stats handled",
         ),
         "zombie relay": ("taken",),
         "frozen sender": ("claimed", "accepted"),
@@ -40,10 +42,10 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "smtp reset": ("all",),
         "relay repeats": ("order", "stock"),
         "offsets to zero": (
-            "seek stock",
+            "seek stock.consumer",
             "stored stock",
             "stored order",
-            "seek order",
+            "seek order.stats",
             "stored email",
         ),
         "smtp slow": ("slow",),

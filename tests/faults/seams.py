@@ -139,6 +139,7 @@ _ROLES: dict[tuple[str, str], Callable[[Reach], None]] = {
     ("stock", "api"): _stock_api,
     ("order", "sweeper"): _sweeper,
     ("email", "sender"): _sender,
+    ("order", "stats"): _consumer,
     ("", "relay"): _relay,
     ("", "consumer"): _consumer,
 }

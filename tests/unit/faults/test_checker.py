@@ -18,7 +18,7 @@ ORDER = Order("o1", "k1", "book", 2, "ada@example.com", "CONFIRMED", 2)
 STATE = State(
     orders=[ORDER],
     stock={"book": 8},
-    event_log=[Logged("o1:1", "OrderPlaced", "o1"), Logged("o1:2", "OrderConfirmed", "o1")],
+    event_log=[Logged("o1:1", "OrderPlaced", "o1", 7), Logged("o1:2", "OrderConfirmed", "o1", 8)],
     told=[Logged("o1:1", "OrderPlaced", "o1"), Logged("o1:2", "OrderConfirmed", "o1")],
     letters=[Letter("m1", "o1", "confirmed", "SENT", None)],
     dead_letters=[DeadLetter("stock", "stock-commands/0/3", "no JSON")],
@@ -26,6 +26,7 @@ STATE = State(
     moves=[Move("stock", "t/0", None, 3, False), Move("stock", "t/0", 3, 4, False)],
     outbox={"order": 0},
     lag={"stock/stock-commands": 0},
+    statistics={(7, "book", "PENDING"): (1, 2), (8, "book", "CONFIRMED"): (1, 2)},
 )
 MAIL = Mail(5.0, "<m1@example.com>", "ada@example.com", "Order Created", answered=True)
 GOOD = Evidence(
@@ -93,6 +94,9 @@ BREACHES: dict[str, Callable[[], Evidence]] = {
     "every mail is sent": lambda: with_state(letters=[replace(STATE.letters[0], state="DEAD")]),
     "an accepted mail has an intent": lambda: with_state(letters=[]),
     "a second copy has a cause": lambda: replace(GOOD, mails=[MAIL, replace(MAIL, time=6.0)]),
+    "every event is counted once": lambda: with_state(
+        statistics={(7, "book", "PENDING"): (1, 2), (7, "book", "CONFIRMED"): (1, 2)}
+    ),
     "outbox and lag return to 0": lambda: with_state(outbox={"order": 1}),
     "each record takes effect once": lambda: with_state(
         moves=[*STATE.moves, Move("stock", "t/0", 4, 3, False)]

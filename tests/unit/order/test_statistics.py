@@ -1,7 +1,8 @@
 """Counting changes of orders, in whatever pieces they come, and adding windows up."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,47 +68,44 @@ changes = st.builds(
     quantity=st.integers(1, 1_000),
     at=st.integers(0, 600).map(lambda seconds: NOON + timedelta(seconds=seconds)),
 )
+Log = dict[int, list[Change]]
 
 
-@st.composite
-def logs(draw: st.DrawFn) -> dict[int, list[Change]]:
-    """Partitions as they lie in Kafka: an order in one of them, an event in two places at times."""
-    told: dict[tuple[str, int], Change] = {}
-    found: dict[int, list[Change]] = {0: [], 1: []}
-    for drawn in draw(st.lists(changes, max_size=30)):
-        again = told.setdefault(drawn.id, drawn)
-        partition = ord(drawn.order_id) % 2
-        at, product = again.at, again.product
-        found[partition].append(
-            Change(
-                drawn.order_id,
-                drawn.version,
-                again.status,
-                product,
-                again.quantity,
-                at,
-                partition,
-            )
-        )
-    return found
+def lay_out(told: list[Change]) -> Log:
+    """As in Kafka: an order in one of two partitions, an event in several places at times."""
+    first: dict[tuple[str, int], Change] = {}
+    log: Log = {0: [], 1: []}
+    for each in told:
+        number = ord(each.order_id) % 2
+        log[number].append(first.setdefault(each.id, replace(each, partition=number)))
+    return log
 
 
-@given(logs(), st.data())
+# Batches: for each partition how far back it begins (a position was set back), and how far it goes.
+cuts = st.lists(st.tuples(*[st.tuples(st.integers(0, 4), st.integers(0, 4))] * 2), max_size=8)
+
+
+def cut(log: Log, sizes: Sequence[Sequence[tuple[int, int]]]) -> Iterator[list[Change]]:
+    """Batches from the log's beginning to its end."""
+    positions = dict.fromkeys(log, 0)
+    rest = [[(0, len(part)) for part in log.values()]]
+    for pieces in [*sizes, *rest]:
+        batch = []
+        for number, (back, forward) in enumerate(pieces):
+            at = positions[number]
+            positions[number] = min(at + forward, len(log[number]))
+            batch += log[number][max(0, at - back) : positions[number]]
+        yield batch
+
+
+@given(st.lists(changes, max_size=20).map(lay_out), cuts)
 def test_however_batches_are_cut_and_repeated_the_counts_are_those_of_a_recount(
-    log: dict[int, list[Change]], data: st.DataObject
+    log: Log, sizes: Sequence[Sequence[tuple[int, int]]]
 ) -> None:
-    tallies, positions = FakeTallies(), dict.fromkeys(log, 0)
-    while any(positions[number] < len(log[number]) for number in log):
-        batch: list[Change] = []
-        for number in data.draw(st.permutations(sorted(log))):
-            # A position that was set back reads again what was counted.
-            begin = data.draw(st.integers(0, positions[number]))
-            end = data.draw(st.integers(positions[number], len(log[number])))
-            batch += log[number][begin:end]
-            positions[number] = end
+    tallies, whole = FakeTallies(), FakeTallies()
+    for batch in cut(log, sizes):
         count_batch(batch, tallies, MINUTE)
-    whole = FakeTallies()
-    count_batch([each for part in log.values() for each in part], whole, MINUTE)
+    count_batch([*log[0], *log[1]], whole, MINUTE)
     assert +tallies.cells == +whole.cells
     distinct = {each.id: each for part in log.values() for each in part}
     recount: Counter[Cell] = Counter()
