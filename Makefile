@@ -86,6 +86,10 @@ verify: lint typecheck generate ## All static gates; fails when generated files 
 	git diff --exit-code -- charts crds docs examples
 	@! git ls-files --others --exclude-standard -- charts crds docs | grep . # generated, not added
 
+.PHONY: docs
+docs: setup ## The site of docs/, in build/site; fetches nothing
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+
 ##@ Test it
 
 .PHONY: test
