@@ -20,6 +20,7 @@ from servers.waiting import wait_for
 
 TOKEN = "token-of-the-test"
 OPERATOR_TOKEN = "token-of-the-operator"
+OPERATOR_CHART = REPOSITORY / "charts" / "eventpipeline"
 OPERATOR_NAMESPACE = "eventpipeline-system"
 OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:eventpipeline-operator"
 CONFINED_TOKEN = "token-of-an-operator-for-some-namespaces"
@@ -227,15 +228,17 @@ INSTALLED = frozenset(
 )
 
 
-def render_chart(*arguments: str) -> list[dict[str, Any]]:
-    """The operator's chart as helm renders it."""
+def render_chart(
+    *arguments: str, with_tests: bool = False, chart: Path = OPERATOR_CHART
+) -> list[dict[str, Any]]:
+    """The operator's chart as helm renders it; what `helm test` needs when that is wished."""
     directory = find_artifact("helm")
     helm = directory / "helm" if isinstance(directory, Path) else shutil.which("helm")
-    chart = REPOSITORY / "charts" / "eventpipeline"
     done = subprocess.run(
         [
             str(helm), "template", "eventpipeline", str(chart),
-            "--namespace", OPERATOR_NAMESPACE, "--kube-version", "1.34.4", *arguments,
+            "--namespace", OPERATOR_NAMESPACE, "--kube-version", "1.34.4",
+            *(() if with_tests else ("--skip-tests",)), *arguments,
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
