@@ -81,6 +81,7 @@ CATALOG: dict[str, Recipe] = {
         Recipe("jre", "jre/build", ("uv",), FETCH),
         Recipe("postgres", "postgres/build", ("uv",), FETCH),
         Recipe("kafka", "kafka/build", ("maven",), FETCH),
+        Recipe("kafka-jars", "kafka-jars/build", ("uv",), FETCH),
         Recipe("zipkin", "zipkin/build", ("maven",), FETCH),
         Recipe("maildev", "maildev/build", ("node",), FETCH),
     )

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_an_unknown_artifact_is_answered_with_the_known_ones() -> None:
 
 def test_roots_differ_by_their_packages() -> None:
     assert find_recipe("rootfs-base").hash() != find_recipe("rootfs-node").hash()
+
+
+def test_jars_without_maven_are_of_the_same_kafka() -> None:
+    wanted = re.search(
+        "<kafka.version>(.*)</kafka.version>", (RECIPES / "kafka/pom.xml").read_text()
+    )
+    assert wanted
+    jars = (RECIPES / "kafka-jars" / "jars.txt").read_text().splitlines()
+    kafka = [line.split()[0] for line in jars if line.startswith("org.apache.kafka:")]
+    assert {name.rpartition(":")[2] for name in kafka} == {wanted.group(1)}
+    assert f"org.apache.kafka:kafka_2.13:{wanted.group(1)}" in kafka
 
 
 @pytest.mark.parametrize("name", IMAGES)

@@ -98,6 +98,14 @@ async def test_kafka_is_made_together_with_a_java_that_is_too_old(
     assert await java_version(java) == 11
     found = await packages(checkout, tmp_path, JAVA_HOME=str(tmp_path)).kafka()
     assert found.java == checkout / "made" / "jre" / "bin" / "java"
+    assert found.jars == checkout / "made" / "kafka-jars" / "libs"
+
+
+async def test_kafka_is_made_with_maven_where_that_is(checkout: Path, tmp_path: Path) -> None:
+    maven = tmp_path / "bin" / "mvn"
+    maven.parent.mkdir()
+    maven.touch(mode=0o755)
+    found = await Packages({"PATH": str(maven.parent)}, checkout, installed=tmp_path).kafka()
     assert found.jars == checkout / "made" / "kafka" / "libs"
 
 
@@ -118,7 +126,7 @@ async def test_when_nothing_works_the_package_and_the_variable_are_named(
         await packages(checkout, tmp_path).postgres()
     said = str(raised.value)
     assert "no registry answers" in said
-    assert "install PostgreSQL (postgresql in Debian)" in said
+    assert "install postgresql (its name in Debian)" in said
     assert "EVENTPIPELINE_POSTGRES" in said
 
 

@@ -14,7 +14,7 @@ from eventpipeline_operator.adapters.local.backing.ports import HOST, choose_por
 from eventpipeline_operator.adapters.local.backing.process import ServerProcess, run_program
 
 PORT = 9092
-READY_SECONDS = 90.0
+READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
 # One compiler and one collector thread: half the memory, and no slower at this size.
 JAVA = ("-Xms96m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k")

@@ -55,9 +55,7 @@ class Packages:
     async def kafka(self) -> KafkaPrograms:
         """Java and Kafka's jars."""
         java = await self._java()
-        home = self._given("EVENTPIPELINE_KAFKA", "libs")
-        if home is None:
-            home = await self._make("kafka", "Kafka", "maven", "EVENTPIPELINE_KAFKA")
+        home = self._given("EVENTPIPELINE_KAFKA", "libs") or await self._made_kafka()
         return KafkaPrograms(java, home / "libs")
 
     async def vault(self, *, build: bool) -> Path | None:
@@ -75,6 +73,13 @@ class Packages:
             if (directory / "initdb").exists() and (directory / "postgres").exists():
                 return directory
         return None
+
+    async def _made_kafka(self) -> Path:
+        """The same jars either way; Maven, where it is, may have its own mirrors and proxies."""
+        if shutil.which("mvn", path=self._path):
+            return await self._make("kafka", "Kafka", "maven", "EVENTPIPELINE_KAFKA")
+        built = await self._built("kafka")
+        return built or await self._make("kafka-jars", "Kafka", "maven", "EVENTPIPELINE_KAFKA")
 
     async def _java(self) -> Path:
         homes = [self._env.get("JAVA_HOME")]
@@ -107,7 +112,7 @@ class Packages:
         return Path(made) if code == 0 else None
 
     async def _make(self, name: str, title: str, package: str, variable: str) -> Path:
-        ways = f"install {title} ({package} in Debian) or name its directory in {variable}"
+        ways = f"install {package} (its name in Debian) or name a directory in {variable}"
         if self._checkout is None:
             raise BackingError(f"{title} is not on this machine: {ways}")
         code, made, last = await self._artifact(name)
