@@ -4,6 +4,7 @@ The keys lie beside it, for its person alone to read: right on one's own machine
 """
 
 import asyncio
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,8 @@ from hvac import exceptions as refused
 
 from eventpipeline_operator.adapters.local.backing.errors import BackingError
 from eventpipeline_operator.adapters.local.backing.ports import HOST, choose_port
-from eventpipeline_operator.adapters.local.backing.private_file import read_json, write_json
 from eventpipeline_operator.adapters.local.backing.process import ServerProcess
+from eventpipeline_operator.adapters.local.files import read_json, write_private
 
 PORT = 8200
 READY_SECONDS = 60.0
@@ -107,10 +108,12 @@ class VaultServer:
     def _open(self) -> None:
         client = self.client()
         if not client.sys.is_initialized():
-            write_json(self._keys, {})  # refuses now, if it refuses, and not when there are keys
+            write_private(
+                self._keys, "{}"
+            )  # refuses now, if it refuses, and not when there are keys
             made = client.sys.initialize(secret_shares=1, secret_threshold=1)
             keys = {"unseal_key": made["keys_base64"][0], "root_token": made["root_token"]}
-            write_json(self._keys, keys)
+            write_private(self._keys, json.dumps(keys))
         keys = read_json(self._keys)
         if "unseal_key" not in keys:
             raise BackingError(

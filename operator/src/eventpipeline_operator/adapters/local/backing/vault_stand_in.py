@@ -14,7 +14,6 @@ from pathlib import Path
 import structlog
 
 from eventpipeline_operator.adapters.local.backing.postgres_users import PostgresUsers
-from eventpipeline_operator.adapters.local.backing.private_file import read_json, write_json
 from eventpipeline_operator.adapters.local.backing.vault_contents import (
     DatabaseRole,
     fill_in,
@@ -30,6 +29,7 @@ from eventpipeline_operator.adapters.local.backing.vault_ledger import (
     prolong,
     unpack,
 )
+from eventpipeline_operator.adapters.local.files import read_json, write_private
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import Vault
 from eventpipeline_operator.errors import ReconcileError, Stalled, Unanswered
@@ -198,7 +198,7 @@ class VaultStandIn:
 
     def _note(self, ledger: Ledger) -> None:
         if ledger != self._ledger:
-            write_json(self._state, pack(ledger))
+            write_private(self._state, json.dumps(pack(ledger)))
             self._ledger = ledger
 
 
