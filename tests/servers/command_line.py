@@ -17,14 +17,15 @@ PROGRAM = Path(sys.executable).with_name("eventpipeline")
 class CommandLine:
     """`eventpipeline` with one kubeconfig and one namespace."""
 
-    def __init__(self, kubeconfig: Path, namespace: str) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "COLUMNS": "200"}
+    def __init__(self, kubeconfig: Path, namespace: str, **variables: str) -> None:
+        own = {"KUBECONFIG": str(kubeconfig), "COLUMNS": "200"}
+        self._environment = {**os.environ, **own, **variables}
         self._namespace = namespace
 
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One call, its output not a terminal."""
         return subprocess.run(
-            [PROGRAM, command, "-n", self._namespace, *arguments],
+            [PROGRAM, command, *arguments, "-n", self._namespace],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -36,7 +37,7 @@ class CommandLine:
         """A call on a pseudo-terminal, which is ended when the test is done with it."""
         parent, child = pty.openpty()
         process = subprocess.Popen(
-            [PROGRAM, command, "-n", self._namespace, *arguments],
+            [PROGRAM, command, *arguments, "-n", self._namespace],
             env=self._environment,
             stdin=child,
             stdout=child,

@@ -14,6 +14,7 @@ from eventpipeline_operator.cli.session import (
     Access,
     cluster_options,
     connect,
+    name_argument,
     operator_namespace_option,
 )
 from eventpipeline_operator.cli.story import build_story, render_story
@@ -26,7 +27,7 @@ NOTHING_KEPT = (
 
 
 @click.command("explain", short_help="Cause, difference, call and result of each generation")
-@click.argument("name")
+@name_argument
 @click.option("-g", "--generation", type=int, help="This generation alone.")
 @operator_namespace_option
 @output_option

@@ -1,9 +1,10 @@
 """How a command reaches a cluster: the options that all share, and the connection."""
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -15,6 +16,9 @@ from eventpipeline_operator.adapters.kube.configuration import KubeContext, kube
 from eventpipeline_operator.adapters.kube.resources import PIPELINE, Json, Kind, Ref
 
 Command = Callable[..., Any]
+
+MANAGER = "eventpipeline-cli"
+COMPLETION_SECONDS = 3.0
 
 OPTIONS = (
     click.option("--kubeconfig", type=click.Path(), help="Instead of $KUBECONFIG."),
@@ -55,6 +59,10 @@ class Session:
             for live in page["items"]:
                 yield live
 
+    def within(self, namespace: str) -> "Session":
+        """The same connection for another namespace."""
+        return replace(self, namespace=namespace)
+
     async def read_pipeline(self, name: str) -> Json:
         """One object; a sentence when it is not there."""
         live = await self.client.get(Ref(PIPELINE.name, self.namespace, name))
@@ -81,6 +89,26 @@ def cluster_options(command: Command) -> Command:
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(OPTIONS), called)
 
 
+def complete_name(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the objects in the namespace; a cluster that does not answer has none."""
+    asked = {option: ctx.params.get(option) for option in ("kubeconfig", "context", "namespace")}
+    access = Access(KubeContext(asked["kubeconfig"], asked["context"]), asked["namespace"])
+    try:
+        names = asyncio.run(asyncio.wait_for(_names(access), COMPLETION_SECONDS))
+    except (click.ClickException, TimeoutError):
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+async def _names(access: Access) -> list[str]:
+    async with connect(access) as session:
+        found = [body async for body in session.items(PIPELINE, session.namespace)]
+    return [body["metadata"]["name"] for body in found]
+
+
+name_argument = click.argument("name", shell_complete=complete_name)
+
+
 @asynccontextmanager
 async def connect(access: Access, *, writes: bool = False) -> AsyncIterator[Session]:
     """Speak to the cluster; a session that is not for writing cannot write."""
@@ -89,13 +117,18 @@ async def connect(access: Access, *, writes: bool = False) -> AsyncIterator[Sess
     except ConfigException as error:
         raise click.ClickException(f"kubeconfig: {error}") from error
     async with ApiClient(configuration) as api:
-        client = KubeClient(api) if writes else KubeClient(api, _refuse_to_write)
+        client = KubeClient(api, _allow if writes else refuse_to_write, MANAGER)
         try:
             yield Session(client, access.namespace or namespace)
         except ApiError as error:
             raise click.ClickException(f"Kubernetes answers: {error}") from error
 
 
-def _refuse_to_write() -> None:
+def refuse_to_write() -> None:
+    """What a client of a reading command asks before each write."""
     msg = "this command only reads"
     raise AssertionError(msg)
+
+
+def _allow() -> None:
+    pass

@@ -17,7 +17,13 @@ from eventpipeline_operator.cli.overview import (
     render_list,
     render_overview,
 )
-from eventpipeline_operator.cli.session import Access, Session, cluster_options, connect
+from eventpipeline_operator.cli.session import (
+    Access,
+    Session,
+    cluster_options,
+    complete_name,
+    connect,
+)
 from eventpipeline_operator.cli.watching import Target, redraw
 
 Look = Callable[[], Awaitable[str]]
@@ -25,7 +31,7 @@ CHILDREN = (DEPLOYMENT, JOB, POD)
 
 
 @click.command("status", short_help="Conditions, topics, secrets and workloads")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_name)
 @click.option("-A", "--all-namespaces", is_flag=True, help="List the pipelines of all namespaces.")
 @click.option("-w", "--watch", is_flag=True, help="Stay, and show every change.")
 @output_option

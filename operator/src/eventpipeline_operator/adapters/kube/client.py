@@ -22,6 +22,8 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 PAGE = "500"
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10, sock_read=90)
+TEXT_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10)
 BUSY_TRIES, BUSY_SECONDS = 4, 5.0
 NOT_FOUND, CONFLICT, GONE, TOO_MANY, FORBIDDEN = 404, 409, 410, 429, 403
 
@@ -49,13 +51,19 @@ class ApiError(Exception):
 class KubeClient:
     """Requests against the API server; `may_write` raises when this operator may change nothing."""
 
-    def __init__(self, api: ApiClient, may_write: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        may_write: Callable[[], None] = lambda: None,
+        manager: str = FIELD_MANAGER,
+    ) -> None:
         self._api = api
         self.may_write = may_write
+        self._manager = manager
 
     async def apply(self, manifest: Mapping[str, Any]) -> Json:
         """Server-side apply; the answer is the live object."""
-        query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
+        query = [("fieldManager", self._manager), ("force", "true")]
         return await self._json("PATCH", Ref.of(manifest).path, query, manifest, APPLY)
 
     async def get(self, ref: Ref) -> Json | None:
@@ -67,18 +75,22 @@ class KubeClient:
                 return None
             raise
 
+    async def read(self, address: str) -> Json:
+        """A document that the API server publishes about itself."""
+        return await self._json("GET", address)
+
     async def create(self, kind: Kind, namespace: str, body: Json, subpath: str = "") -> Json:
         """Create an object (or a subresource of one)."""
-        query = [("fieldManager", FIELD_MANAGER)]
+        query = [("fieldManager", self._manager)]
         return await self._json("POST", kind.path(namespace) + subpath, query, body)
 
     async def replace(self, ref: Ref, body: Json) -> Json:
         """Replace an object; fails when it changed since it was read."""
-        return await self._json("PUT", ref.path, [("fieldManager", FIELD_MANAGER)], body)
+        return await self._json("PUT", ref.path, [("fieldManager", self._manager)], body)
 
     async def merge(self, ref: Ref, patch: Json) -> Json:
         """Change parts of an object; None removes a key."""
-        query = [("fieldManager", FIELD_MANAGER)]
+        query = [("fieldManager", self._manager)]
         return await self._json("PATCH", ref.path, query, patch, MERGE_PATCH)
 
     async def delete(self, ref: Ref, uid: str) -> bool:
@@ -98,7 +110,7 @@ class KubeClient:
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "add", "path": "/status", "value": status},
         ]
-        query = [("fieldManager", FIELD_MANAGER)]
+        query = [("fieldManager", self._manager)]
         await self._json("PATCH", ref.path + "/status", query, patch, JSON_PATCH)
 
     async def pages(self, path: str, query: list[tuple[str, str]]) -> AsyncIterator[Json]:
@@ -114,13 +126,26 @@ class KubeClient:
 
     async def watch(self, path: str, query: list[tuple[str, str]]) -> AsyncIterator[Json]:
         """Events of a watch until the server ends it."""
-        timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=90)
-        response = await self._send("GET", path, [*query, ("watch", "true")], None, None, timeout)
+        async for line in self._stream(path, [*query, ("watch", "true")], WATCH_TIMEOUT):
+            yield json.loads(line)
+
+    async def lines(self, path: str, query: list[tuple[str, str]]) -> AsyncIterator[str]:
+        """Lines of a text, for as long as it grows."""
+        async for line in self._stream(path, query, TEXT_TIMEOUT):
+            yield line.decode(errors="replace").rstrip("\n")
+
+    async def _stream(
+        self,
+        path: str,
+        query: list[tuple[str, str]],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, not ours
+    ) -> AsyncIterator[bytes]:
+        response = await self._send("GET", path, query, None, None, timeout)
         try:
             if response.status != 200:
                 raise _failure(response.status, await response.read())
             async for line in response.content:
-                yield json.loads(line)
+                yield line
         finally:
             response.close()
 
