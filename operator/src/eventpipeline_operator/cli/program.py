@@ -8,7 +8,9 @@ import click
 from eventpipeline_operator.errors import ReconcileError
 
 # The module of the same name in this package holds each one's `command`.
-COMMANDS = ("dev", "explain", "status")
+COMMANDS = (
+    "apply", "completion", "dev", "dlq", "explain", "graph", "logs", "plan", "replay", "status",
+)  # fmt: skip
 
 
 class Commands(click.Group):
