@@ -106,8 +106,8 @@ async def run(options: Options, screen: Screen) -> None:
     presenter = Presenter(screen)
     servers = build_servers(options.state, devfile, presenter)
     presenter.look = lambda: View(rows=tuple(servers.rows()))
-    async with AsyncExitStack() as stack:
-        drawing = asyncio.create_task(presenter.run())
+    async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
+        drawing = group.create_task(presenter.run())
         stack.callback(drawing.cancel)
         stack.push_async_callback(servers.stop)
         await servers.start()

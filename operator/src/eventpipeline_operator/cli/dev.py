@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from eventpipeline_operator.adapters.local.state import State, StateInUse
 from eventpipeline_operator.local_main import Options, configure_logs, run
 
 INTERRUPTED = 130
+EXPECTED = (BackingError, DevFileError, StateInUse)
 
 
 @click.command("dev", short_help="Run the object here as processes, without a cluster")
@@ -46,8 +48,21 @@ def command(
         with kept.held(fresh=fresh):
             configure_logs(kept.logs / "operator.log")
             _stay(Options(files, kept, tuple(shlex.split(then))), plain=plain)
-    except* (BackingError, DevFileError, StateInUse) as errors:
-        raise click.ClickException("; ".join(str(e) for e in errors.exceptions)) from errors
+    except EXPECTED as error:
+        raise click.ClickException(str(error)) from error
+    except BaseExceptionGroup as group:
+        expected, others = group.split(EXPECTED)
+        if others or expected is None:
+            raise
+        raise click.ClickException("; ".join(_sentences(expected))) from group
+
+
+def _sentences(group: BaseExceptionGroup[BaseException]) -> Iterator[str]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _sentences(error)
+        else:
+            yield str(error)
 
 
 def _stay(options: Options, *, plain: bool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -9,6 +10,7 @@ from eventpipeline_operator.adapters.local.screen import Screen
 from eventpipeline_operator.adapters.local.view import View
 
 DRAW_SECONDS = 0.5
+COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Presenter:
@@ -21,8 +23,10 @@ class Presenter:
         self._news = asyncio.Event()
 
     def say(self, words: str) -> None:
-        """Show a line."""
-        self._screen.say(words)
+        """Show a line, without the colours that a program may give it."""
+        plain = COLOUR.sub("", words)
+        if plain.strip():
+            self._screen.say(plain)
 
     def changed(self) -> None:
         """There is something new to see."""
@@ -43,10 +47,14 @@ class Presenter:
     async def follow_up(self, command: Sequence[str], told: Mapping[str, str]) -> None:
         """Run a command once everything is ready; what it says is shown."""
         await self.ready.wait()
-        process = await asyncio.create_subprocess_exec(
-            *command, env={**os.environ, **told}, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, env={**os.environ, **told}, stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            )  # fmt: skip
+        except OSError as error:
+            self.say(f"{command[0]}: {error.strerror}")
+            return
         try:
             if process.stdout:
                 async for line in process.stdout:
