@@ -29,8 +29,13 @@ TITLES = {
     Kind.MIGRATION: "migrations",
 }
 WIDE = 130
-SPOKEN_LINES = 8
+SPOKEN_LINES, LEAST_SPOKEN_LINES = 8, 3
 SQUEEZED = (Kind.SECRET, Kind.MIGRATION, Kind.TOPIC, Kind.SERVER, Kind.PROCESS)
+FITS = (
+    *((SQUEEZED[:folded], SPOKEN_LINES) for folded in range(len(SQUEEZED))),
+    (SQUEEZED[:-1], LEAST_SPOKEN_LINES),
+    (SQUEEZED, LEAST_SPOKEN_LINES),
+)
 
 
 class Screen(Protocol):
@@ -97,7 +102,7 @@ class LiveScreen:
         """Draw it."""
         self._view = view
         elapsed = self._clock() - self._began
-        self._live.update(Picture(view, self._said[-SPOKEN_LINES:], elapsed), refresh=True)
+        self._live.update(Picture(view, self._said, elapsed), refresh=True)
 
     def say(self, words: str) -> None:
         """Keep the line in sight."""
@@ -120,26 +125,27 @@ class Picture:
         self._elapsed = elapsed
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Fold as many sections as are needed."""
+        """Fold sections and leave out what was said earlier, as far as is needed."""
         height = options.height or console.height
-        for folded in range(len(SQUEEZED) + 1):
-            drawn = Group(*self._parts(set(SQUEEZED[:folded]), options.max_width))
+        for folded, spoken in FITS:
+            drawn = Group(*self._parts(folded, spoken, options.max_width))
             lines = console.render_lines(drawn, options.update(height=None), pad=False)
             if len(lines) <= height:
                 break
         yield drawn
 
-    def _parts(self, folded: set[Kind], width: int) -> Iterator[RenderableType]:
+    def _parts(self, folded: Sequence[Kind], spoken: int, width: int) -> Iterator[RenderableType]:
         yield Text(f"eventpipeline dev  {self._elapsed:.0f} s", style="dim")
-        yield from (_site(site) for site in self._view.sites)
+        told = bool(self._view.errors)  # the sites would say the same again
+        yield from (_site(site, brief=told) for site in self._view.sites)
         yield from (Text(f"  {note}", style="dim") for note in self._view.notes)
         yield from self._sections(folded, width)
         for error in self._view.errors:
             yield Text(f"✗ {error}", style="red")
-        yield from (Text(f"  {words}") for words in self._said)
+        yield from (Text(f"  {words}") for words in self._said[-spoken:])
         yield Text("Ctrl-C stops everything", style="dim")
 
-    def _sections(self, folded: set[Kind], width: int) -> Iterator[RenderableType]:
+    def _sections(self, folded: Sequence[Kind], width: int) -> Iterator[RenderableType]:
         left = (Kind.SERVER, Kind.PROCESS)
         right = (Kind.TOPIC, Kind.SECRET, Kind.MIGRATION)
         columns = [
@@ -156,12 +162,14 @@ class Picture:
         yield grid
 
 
-def _site(site: Site) -> Text:
+def _site(site: Site, *, brief: bool) -> Text:
     mood = Mood.GOOD if site.ready else Mood.BUSY
     text = Text.assemble((f"{MARKS[mood]} ", COLOURS[mood]), (site.name, "bold"), "  ")
     if site.url:
         text.append(f"{site.url}  ", "cyan")
-    return text if site.ready else text.append(f"{site.reason} {site.message}", "yellow")
+    if site.ready:
+        return text
+    return text.append(site.reason if brief else f"{site.reason} {site.message}", "yellow")
 
 
 def _section(kind: Kind, rows: tuple[Row, ...], folded: bool) -> RenderableType:  # noqa: FBT001
