@@ -27,7 +27,8 @@ START_SECONDS = 240
 class Development:
     """One run at a time; files and state stay between runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
+        self._options = options
         self.directory = directory
         self.object = directory / "shop.yaml"
         self.secrets = directory / "dev-secrets.yaml"
@@ -41,14 +42,15 @@ class Development:
             shutil.copy(EXAMPLES / name, directory / name)
         (directory / "dev.yaml").write_text(yaml.safe_dump(self._devfile()))
 
-    def start(self, *arguments: str) -> None:
+    def start(self) -> None:
         """Start it and wait until everything is ready."""
         began = time.monotonic()
         program = Path(sys.executable).with_name("eventpipeline")
         self.output.unlink(missing_ok=True)
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
-                [program, "dev", "-f", self.object, "--state", self.state, "--plain", *arguments],
+                [program, "dev", "-f", self.object, "--state", self.state, "--plain",
+                 *self._options],
                 stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         wait_for(f"readiness ({self.output})", self.is_ready, seconds=START_SECONDS)
@@ -59,6 +61,12 @@ class Development:
         assert self._process
         self._process.send_signal(number)
         return self._process.wait(60)
+
+    def close(self) -> None:
+        """End for certain whatever still runs."""
+        for pid in self.pids() if self._process else ():
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
 
     def is_ready(self) -> bool:
         assert self._process

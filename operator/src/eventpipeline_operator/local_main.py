@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,8 @@ from eventpipeline_operator.adapters.local.backing.mail import MailCatcher
 from eventpipeline_operator.adapters.local.backing.packages import Packages
 from eventpipeline_operator.adapters.local.backing.postgres import PostgresServer
 from eventpipeline_operator.adapters.local.backing.postgres_users import PostgresUsers
+from eventpipeline_operator.adapters.local.backing.vault_local import LocalVault
+from eventpipeline_operator.adapters.local.backing.vault_server import VaultServer
 from eventpipeline_operator.adapters.local.backing.vault_stand_in import VaultStandIn
 from eventpipeline_operator.adapters.local.delivery import Desk, Files
 from eventpipeline_operator.adapters.local.devfile import DevFile, Stand
@@ -49,7 +52,7 @@ from eventpipeline_operator.adapters.local.secrets import SecretFiles
 from eventpipeline_operator.adapters.local.servers import Server, Servers
 from eventpipeline_operator.adapters.local.state import State
 from eventpipeline_operator.adapters.local.survey import Survey
-from eventpipeline_operator.adapters.local.view import Kind, Row, View
+from eventpipeline_operator.adapters.local.view import View
 from eventpipeline_operator.adapters.local.watching import follow
 from eventpipeline_operator.adapters.metrics import PrometheusMetrics
 from eventpipeline_operator.api.types import Key
@@ -70,6 +73,17 @@ SCALE_SECONDS = 5.0
 CONCURRENCY = 4
 
 
+class VaultChoice(StrEnum):
+    """Which Vault there is to be."""
+
+    FOUND = "a real one where it is found, else the stand-in"
+    REAL = "a real one, built where it is not found"
+    STAND_IN = "the stand-in"
+
+
+LocalVaultPort = LocalVault | VaultStandIn | NoVault
+
+
 @dataclass(frozen=True)
 class Options:
     """What a person asks for on the command line."""
@@ -77,6 +91,18 @@ class Options:
     files: Files
     state: State
     then: tuple[str, ...] = ()
+    vault: VaultChoice = VaultChoice.FOUND
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What there is before anything is reconciled."""
+
+    options: Options
+    devfile: DevFile
+    safe: FileSafe
+    servers: Servers
+    presenter: Presenter
 
 
 @dataclass(frozen=True)
@@ -84,7 +110,7 @@ class World:
     """What was put together for one run."""
 
     objects: Objects
-    vault: VaultStandIn | NoVault
+    vault: LocalVaultPort
     reconciler: Reconciler
     inbox: Inbox
     queue: Queue
@@ -104,20 +130,24 @@ async def run(options: Options, screen: Screen) -> None:
     """Until cancelled; on the way out everything that was started is stopped."""
     devfile = options.files.read_dev()
     presenter = Presenter(screen)
-    servers = build_servers(options.state, devfile, presenter)
+    safe = FileSafe(options.state.file("safe"))
+    servers = build_servers(options, devfile, safe, presenter)
     presenter.look = lambda: View(rows=tuple(servers.rows()))
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
         drawing = group.create_task(presenter.run())
         stack.callback(drawing.cancel)
         stack.push_async_callback(servers.stop)
         await servers.start()
-        world = await assemble(options, devfile, servers, presenter, stack)
+        world = await assemble(Foundation(options, devfile, safe, servers, presenter), stack)
         await work(options, world, servers, presenter)
 
 
-def build_servers(state: State, devfile: DevFile, presenter: Presenter) -> Servers:
+def build_servers(
+    options: Options, devfile: DevFile, safe: FileSafe, presenter: Presenter
+) -> Servers:
     """Those that some address of the object stands for, each found or fetched when it starts."""
-    packages = Packages(os.environ, say=presenter.say)
+    state, packages = options.state, Packages(os.environ, say=presenter.say)
+    contents = devfile.secrets or state.root / "no-secrets.yaml"
 
     async def kafka() -> Server:
         return KafkaServer(await packages.kafka(), state.servers / "kafka")
@@ -128,31 +158,34 @@ def build_servers(state: State, devfile: DevFile, presenter: Presenter) -> Serve
     async def mail() -> Server:
         return MailCatcher(state.servers / "mail")
 
-    builders = {Stand.KAFKA: kafka, Stand.POSTGRES: postgres, Stand.MAIL: mail}
+    async def vault() -> Server:
+        programs = None
+        if options.vault is not VaultChoice.STAND_IN:
+            programs = await packages.vault(build=options.vault is VaultChoice.REAL)
+        if programs is None:
+            return VaultStandIn(contents, state.file("vault"), PostgresUsers(url), time.time)
+        server = VaultServer(programs, state.servers / "vault")
+        return LocalVault(server, contents, url, safe, time.time)
+
+    def url(database: str) -> str:
+        return cast(PostgresServer, servers.get(Stand.POSTGRES)).url(database)
+
+    builders = {
+        Stand.KAFKA: kafka,
+        Stand.POSTGRES: postgres,
+        Stand.MAIL: mail,
+        Stand.VAULT: vault,
+    }
     wanted = set(devfile.addresses.values())
     if Stand.VAULT in wanted:
         wanted.add(Stand.POSTGRES)  # it makes users there
-    return Servers({s: b for s, b in builders.items() if s in wanted}, presenter.changed)
+    servers = Servers({s: b for s, b in builders.items() if s in wanted}, presenter.changed)
+    return servers
 
 
-def build_vault(state: State, devfile: DevFile, servers: Servers) -> VaultStandIn | NoVault:
-    """The stand-in, where an address stands for it."""
-    if Stand.VAULT not in devfile.addresses.values():
-        return NoVault()
-    postgres = cast(PostgresServer, servers.get(Stand.POSTGRES))
-    contents = devfile.secrets or state.root / "no-secrets.yaml"
-    users = PostgresUsers(postgres.url)
-    return VaultStandIn(contents, state.file("vault"), users, time.time)
-
-
-async def assemble(
-    options: Options,
-    devfile: DevFile,
-    servers: Servers,
-    presenter: Presenter,
-    stack: AsyncExitStack,
-) -> World:
+async def assemble(base: Foundation, stack: AsyncExitStack) -> World:
     """Put the parts together; the stack takes them apart."""
+    options, devfile, servers, presenter = base.options, base.devfile, base.servers, base.presenter
     state, ports = options.state, PortBook()
     session = await stack.enter_async_context(aiohttp.ClientSession())
     objects, images = Objects(state.file("objects")), Images(devfile)
@@ -181,7 +214,8 @@ async def assemble(
     security = KafkaSecurity(no_secrets, "", {})
     kafka = KafkaAdmin(security)
     lags = KafkaLag(kafka, security)
-    vault = build_vault(state, devfile, servers)
+    wanted = Stand.VAULT in devfile.addresses.values()
+    vault = cast(LocalVaultPort, servers.get(Stand.VAULT)) if wanted else NoVault()
     reconciler = Reconciler(
         Ports(
             kafka=kafka,
@@ -189,7 +223,7 @@ async def assemble(
             runtime=runtime,
             status=objects,
             metrics=PrometheusMetrics(),
-            safe=FileSafe(state.file("safe")),
+            safe=base.safe,
             archive=FileArchive(state.file("journal")),
             lags=lags,
             removal=KafkaDeletion(kafka, security),
@@ -218,7 +252,7 @@ async def assemble(
     board = LagBoard(lags)
     survey = Survey(objects, runtime, migrations, board)
     presenter.look = lambda: survey.look(
-        desk.pipelines, [*servers.rows(), *vault_rows(vault)], notes(state, entry), desk.complaints
+        desk.pipelines, servers.rows(), notes(state, entry), desk.complaints
     )
     return World(objects, vault, reconciler, inbox, queue, desk, board, images, entry)
 
@@ -269,7 +303,7 @@ async def sweep(world: World) -> None:
     """Give up what objects that are gone have held."""
     try:
         await world.reconciler.sweep(build_exists(world.objects))
-        if isinstance(world.vault, VaultStandIn):
+        if not isinstance(world.vault, NoVault):
             await world.vault.forget_ended()
     except ReconcileError as error:
         log.info("sweep broken off", error=str(error))
@@ -288,11 +322,6 @@ async def no_secrets(namespace: str, name: str) -> Mapping[str, str]:
     """What a Kafka that is not ours would need of a cluster's Secrets is not here."""
     del namespace, name
     return {}
-
-
-def vault_rows(vault: VaultStandIn | NoVault) -> list[Row]:
-    """It is no server, and no Vault: the screen says so."""
-    return [Row(Kind.SERVER, vault.name, "ready")] if isinstance(vault, VaultStandIn) else []
 
 
 def notes(state: State, entry: Entry) -> tuple[str, ...]:

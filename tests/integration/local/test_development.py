@@ -6,6 +6,7 @@ One run serves the tests in their order; the last ones end it.
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-exp
 )
 
 from servers.development import Development, is_alive, memory_of
-from servers.local import answers
+from servers.local import answers, find_artifact, open_directory
 from servers.waiting import wait_for
 
 MEMORY_LIMIT = 1536 * 1024 * 1024
@@ -30,20 +31,12 @@ TOPIC = "shop.shop.orders"
 
 
 @pytest.fixture(scope="module")
-def dev(
-    tmp_path_factory: pytest.TempPathFactory, kafka_programs: Any, postgres_programs: Path
-) -> Iterator[Development]:
+def dev(kafka_programs: Any, postgres_programs: Path) -> Iterator[Development]:
     del kafka_programs, postgres_programs  # skips where they are not there
-    directory = tmp_path_factory.mktemp("development")
-    if os.geteuid() == 0:  # PostgreSQL runs as somebody else then
-        for folder in (directory, *directory.parents[:2]):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    development = Development(directory)
-    development.start()
-    yield development
-    for pid in development.pids():
-        if is_alive(pid):
-            os.kill(pid, signal.SIGKILL)
+    with open_directory() as directory:
+        with closing(Development(directory, "--stand-in")) as development:
+            development.start()
+            yield development
 
 
 def test_an_order_ends_in_a_mail(dev: Development, product: str) -> None:
@@ -150,6 +143,30 @@ def test_even_a_killed_run_leaves_no_process(dev: Development) -> None:
     processes = dev.pids()
     dev.end(signal.SIGKILL)
     wait_for("the end of all", lambda: not [p for p in processes if is_alive(p)], seconds=60)
+
+
+@pytest.mark.long
+def test_a_real_vault_serves_the_same_object(
+    kafka_programs: Any, postgres_programs: Path, product: str
+) -> None:
+    del kafka_programs, postgres_programs
+    found = find_artifact("vault")
+    if isinstance(found, str):
+        pytest.skip(found)
+    with (
+        open_directory() as directory,
+        closing(Development(directory, "--vault")) as development,
+    ):
+        development.start()
+        assert any(line.startswith("server vault: ready") for line in development.lines())
+        development.add_stock(product, 1)
+        order = development.place(product, 1)
+        development.wait_for_order(order, "CONFIRMED")
+        assert development.wait_for_mail(order) == "Order Created"
+        processes = development.pids()
+        assert memory_of(processes) <= MEMORY_LIMIT
+        assert development.end(signal.SIGINT) == 0
+        assert not [pid for pid in processes if is_alive(pid)]
 
 
 def _retention(admin: AdminClient) -> str:

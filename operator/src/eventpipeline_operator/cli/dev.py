@@ -16,7 +16,7 @@ from eventpipeline_operator.adapters.local.delivery import Files
 from eventpipeline_operator.adapters.local.devfile import DevFileError
 from eventpipeline_operator.adapters.local.screen import LineScreen, Screen, open_screen
 from eventpipeline_operator.adapters.local.state import State, StateInUse
-from eventpipeline_operator.local_main import Options, configure_logs, run
+from eventpipeline_operator.local_main import Options, VaultChoice, configure_logs, run
 
 INTERRUPTED = 130
 EXPECTED = (BackingError, DevFileError, StateInUse)
@@ -37,9 +37,24 @@ EXPECTED = (BackingError, DevFileError, StateInUse)
 )  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Forget what earlier runs have kept.")
 @click.option("--plain", is_flag=True, help="Lines of what changes, also on a terminal.")
+@click.option(
+    "--vault", "vault", flag_value=VaultChoice.REAL, type=VaultChoice, default=VaultChoice.FOUND,
+    help="A real Vault, built where it is not found; without, the stand-in is used then.",
+)  # fmt: skip
+@click.option(
+    "--stand-in", "vault", flag_value=VaultChoice.STAND_IN, type=VaultChoice,
+    help="The stand-in for Vault, even where a real one is found.",
+)  # fmt: skip
 @click.option("--then", default="", help="A command to run once everything is ready.")
-def command(
-    *, objects: Path, dev: Path | None, state: Path | None, fresh: bool, plain: bool, then: str
+def command(  # noqa: PLR0913 - an option each
+    *,
+    objects: Path,
+    dev: Path | None,
+    state: Path | None,
+    fresh: bool,
+    plain: bool,
+    vault: VaultChoice,
+    then: str,
 ) -> None:
     """Run a pipeline on this machine until Ctrl-C; edits of the object and of code are followed."""
     files = Files(objects, dev or objects.with_name("dev.yaml"))
@@ -47,7 +62,7 @@ def command(
     try:
         with kept.held(fresh=fresh):
             configure_logs(kept.logs / "operator.log")
-            _stay(Options(files, kept, tuple(shlex.split(then))), plain=plain)
+            _stay(Options(files, kept, tuple(shlex.split(then)), vault), plain=plain)
     except EXPECTED as error:
         raise click.ClickException(str(error)) from error
     except BaseExceptionGroup as group:

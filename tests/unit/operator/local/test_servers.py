@@ -14,6 +14,8 @@ from eventpipeline_operator.adapters.local.view import Mood
 class FakeServer:
     """Ends and starts as it is told."""
 
+    name = "fake"
+
     def __init__(self, port: int, *, broken: bool = False) -> None:
         self.port = port
         self.pid: int | None = None

@@ -44,7 +44,10 @@ def localise(body: Mapping[str, Any], local: Local) -> Json:
         spec["kafka"] = {k: v for k, v in kafka.items() if k != "client"}
     if spec.get("ingress"):
         spec["ingress"] = {"host": f"{_site(spec['ingress'], body)}:{local.entry_port}"}
-    return {**body, "spec": _replaced(spec, local)}
+    here = _replaced(spec, local)
+    if spec.get("vault"):  # its leases are known by this address, wherever it listens
+        here["vault"] = spec["vault"]
+    return {**body, "spec": here}
 
 
 def find_strangers(body: Mapping[str, Any], known: Collection[str] = ()) -> list[str]:

@@ -18,9 +18,17 @@ LOOK_SECONDS = 1.0
 
 
 class Server(Protocol):
-    """One server of this machine."""
+    """One server of this machine; one that is reached in no other way than by us has port 0."""
 
-    port: int
+    @property
+    def name(self) -> str:
+        """What it is."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        ...
 
     async def start(self) -> None:
         """Start it and wait until it answers."""
@@ -83,13 +91,19 @@ class Servers:
         return {
             stand: Address(HOST, entry.server.port)
             for stand, entry in self._entries.items()
-            if entry.server
+            if entry.server and entry.server.port
         }
 
     def rows(self) -> list[Row]:
         """For the screen."""
         return [
-            Row(Kind.SERVER, stand, entry.state, entry.mood, _details(entry.server))
+            Row(
+                Kind.SERVER,
+                entry.server.name if entry.server else str(stand),
+                entry.state,
+                entry.mood,
+                _details(entry.server),
+            )
             for stand, entry in self._entries.items()
         ]
 
@@ -116,6 +130,6 @@ class Servers:
 
 
 def _details(server: Server | None) -> dict[str, str]:
-    if server is None:
+    if server is None or not server.port:
         return {}
     return {"address": f"{HOST}:{server.port}", "pid": str(getattr(server, "pid", None) or "")}

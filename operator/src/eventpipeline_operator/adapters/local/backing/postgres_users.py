@@ -33,12 +33,14 @@ class PostgresUsers:
     def __init__(self, url: Url) -> None:
         self._url = url
         self._prepared: set[str] = set()
+        self._preparing = asyncio.Lock()
 
     async def prepare(self, database: str) -> None:
         """Make a database and the roles around it, unless they are there."""
-        if database not in self._prepared:
-            await asyncio.to_thread(self._prepare, database)
-            self._prepared.add(database)
+        async with self._preparing:  # of two who make the same, one would fail
+            if database not in self._prepared:
+                await asyncio.to_thread(self._prepare, database)
+                self._prepared.add(database)
 
     async def run(self, database: str, statements: Sequence[str]) -> None:
         """Run statements, all of them or none."""
