@@ -33,10 +33,12 @@ TOPIC = "shop.shop.orders"
 @pytest.fixture(scope="module")
 def dev(kafka_programs: Any, postgres_programs: Path) -> Iterator[Development]:
     del kafka_programs, postgres_programs  # skips where they are not there
-    with open_directory() as directory:
-        with closing(Development(directory, "--stand-in")) as development:
-            development.start()
-            yield development
+    with (
+        open_directory() as directory,
+        closing(Development(directory, "--stand-in")) as development,
+    ):
+        development.start()
+        yield development
 
 
 def test_an_order_ends_in_a_mail(dev: Development, product: str) -> None:

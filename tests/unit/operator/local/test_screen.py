@@ -1,14 +1,22 @@
 """What is shown: lines of what changed, or a picture that fits the terminal."""
 
+import contextlib
+import fcntl
 import io
+import os
+import pty
+import struct
+import termios
+import threading
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from eventpipeline_operator.adapters.local.screen import LineScreen, Picture
+from eventpipeline_operator.adapters.local.screen import LineScreen, Picture, open_screen
 from eventpipeline_operator.adapters.local.view import Kind, Mood, Row, Site, View, describe_changes
 
+ENTERS, LEAVES = "\x1b[?1049h", "\x1b[?1049l"
 PROCESS = Row(
     Kind.PROCESS, "order-0", "starting", Mood.BUSY, {"pid": "7", "port": "4711", "problem": ""}
 )
@@ -72,3 +80,29 @@ def test_a_picture_fits_and_tells_what_is_wrong(width: int, height: int) -> None
         "POSTed",
     ):
         assert words in shown
+
+
+def test_a_terminal_is_drawn_on_and_given_back() -> None:
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    read: list[bytes] = []
+    reader = threading.Thread(target=_drain, args=(leader, read))
+    reader.start()
+    with os.fdopen(follower, "w") as output:
+        screen = open_screen(output)
+        screen.show(VIEW)
+        screen.say("POSTed")
+        screen.close()
+    reader.join(10)
+    drawn, _, after = b"".join(read).decode().partition(LEAVES)
+    assert ENTERS in drawn
+    assert "order-0" in drawn
+    assert "POSTed" in after
+
+
+def _drain(leader: int, read: list[bytes]) -> None:
+    """Until the other end is closed, which a terminal tells as an error."""
+    with contextlib.suppress(OSError):
+        while part := os.read(leader, 4096):
+            read.append(part)
+    os.close(leader)
