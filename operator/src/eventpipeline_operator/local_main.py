@@ -3,13 +3,10 @@
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import cast
 
 import aiohttp
 import structlog
@@ -19,16 +16,8 @@ from eventpipeline_operator.adapters.kafka_deletion import KafkaDeletion
 from eventpipeline_operator.adapters.kafka_lag import KafkaLag
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity
 from eventpipeline_operator.adapters.local.addresses import Local
-from eventpipeline_operator.adapters.local.backing.kafka import KafkaServer
-from eventpipeline_operator.adapters.local.backing.mail import MailCatcher
-from eventpipeline_operator.adapters.local.backing.packages import Packages
-from eventpipeline_operator.adapters.local.backing.postgres import PostgresServer
-from eventpipeline_operator.adapters.local.backing.postgres_users import PostgresUsers
-from eventpipeline_operator.adapters.local.backing.vault_local import LocalVault
-from eventpipeline_operator.adapters.local.backing.vault_server import VaultServer
-from eventpipeline_operator.adapters.local.backing.vault_stand_in import VaultStandIn
 from eventpipeline_operator.adapters.local.delivery import Desk, Files
-from eventpipeline_operator.adapters.local.devfile import DevFile, Stand
+from eventpipeline_operator.adapters.local.devfile import DevFile
 from eventpipeline_operator.adapters.local.entry import Entry
 from eventpipeline_operator.adapters.local.files import (
     FileArchive,
@@ -49,7 +38,14 @@ from eventpipeline_operator.adapters.local.replica import Place
 from eventpipeline_operator.adapters.local.runtime import LocalRuntime, Parts
 from eventpipeline_operator.adapters.local.screen import Screen
 from eventpipeline_operator.adapters.local.secrets import SecretFiles
-from eventpipeline_operator.adapters.local.servers import Server, Servers
+from eventpipeline_operator.adapters.local.servers import Servers
+from eventpipeline_operator.adapters.local.stands import (
+    Base,
+    LocalVaultPort,
+    VaultChoice,
+    build_servers,
+    find_vault,
+)
 from eventpipeline_operator.adapters.local.state import State
 from eventpipeline_operator.adapters.local.survey import Survey
 from eventpipeline_operator.adapters.local.view import View
@@ -73,17 +69,6 @@ SCALE_SECONDS = 5.0
 CONCURRENCY = 4
 
 
-class VaultChoice(StrEnum):
-    """Which Vault there is to be."""
-
-    FOUND = "a real one where it is found, else the stand-in"
-    REAL = "a real one, built where it is not found"
-    STAND_IN = "the stand-in"
-
-
-LocalVaultPort = LocalVault | VaultStandIn | NoVault
-
-
 @dataclass(frozen=True)
 class Options:
     """What a person asks for on the command line."""
@@ -92,17 +77,6 @@ class Options:
     state: State
     then: tuple[str, ...] = ()
     vault: VaultChoice = VaultChoice.FOUND
-
-
-@dataclass(frozen=True)
-class Foundation:
-    """What there is before anything is reconciled."""
-
-    options: Options
-    devfile: DevFile
-    safe: FileSafe
-    servers: Servers
-    presenter: Presenter
 
 
 @dataclass(frozen=True)
@@ -128,133 +102,97 @@ class World:
 
 async def run(options: Options, screen: Screen) -> None:
     """Until cancelled; on the way out everything that was started is stopped."""
-    devfile = options.files.read_dev()
-    presenter = Presenter(screen)
-    safe = FileSafe(options.state.file("safe"))
-    servers = build_servers(options, devfile, safe, presenter)
+    state, presenter = options.state, Presenter(screen)
+    safe = FileSafe(state.file("safe"))
+    base = Base(state, options.files.read_dev(), options.vault, safe, presenter)
+    servers = build_servers(base)
     presenter.look = lambda: View(rows=tuple(servers.rows()))
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
         drawing = group.create_task(presenter.run())
         stack.callback(drawing.cancel)
         stack.push_async_callback(servers.stop)
         await servers.start()
-        world = await assemble(Foundation(options, devfile, safe, servers, presenter), stack)
+        world = await assemble(options, base, servers, stack)
         await work(options, world, servers, presenter)
 
 
-def build_servers(
-    options: Options, devfile: DevFile, safe: FileSafe, presenter: Presenter
-) -> Servers:
-    """Those that some address of the object stands for, each found or fetched when it starts."""
-    state, packages = options.state, Packages(os.environ, say=presenter.say)
-    contents = devfile.secrets or state.root / "no-secrets.yaml"
-
-    async def kafka() -> Server:
-        return KafkaServer(await packages.kafka(), state.servers / "kafka")
-
-    async def postgres() -> Server:
-        return PostgresServer(await packages.postgres(), state.servers / "postgres")
-
-    async def mail() -> Server:
-        return MailCatcher(state.servers / "mail")
-
-    async def vault() -> Server:
-        programs = None
-        if options.vault is not VaultChoice.STAND_IN:
-            programs = await packages.vault(build=options.vault is VaultChoice.REAL)
-        if programs is None:
-            return VaultStandIn(contents, state.file("vault"), PostgresUsers(url), time.time)
-        server = VaultServer(programs, state.servers / "vault")
-        return LocalVault(server, contents, url, safe, time.time)
-
-    def url(database: str) -> str:
-        return cast(PostgresServer, servers.get(Stand.POSTGRES)).url(database)
-
-    builders = {
-        Stand.KAFKA: kafka,
-        Stand.POSTGRES: postgres,
-        Stand.MAIL: mail,
-        Stand.VAULT: vault,
-    }
-    wanted = set(devfile.addresses.values())
-    if Stand.VAULT in wanted:
-        wanted.add(Stand.POSTGRES)  # it makes users there
-    servers = Servers({s: b for s, b in builders.items() if s in wanted}, presenter.changed)
-    return servers
-
-
-async def assemble(base: Foundation, stack: AsyncExitStack) -> World:
+async def assemble(options: Options, base: Base, servers: Servers, stack: AsyncExitStack) -> World:
     """Put the parts together; the stack takes them apart."""
-    options, devfile, servers, presenter = base.options, base.devfile, base.servers, base.presenter
-    state, ports = options.state, PortBook()
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    objects, images = Objects(state.file("objects")), Images(devfile)
-    entry = Entry(ports)
-    await entry.start(devfile.entry_port)
+    objects, images = Objects(base.state.file("objects")), Images(base.devfile)
+    entry = Entry(PortBook())
+    await entry.start(base.devfile.entry_port)
     stack.push_async_callback(entry.stop)
+    session = await stack.enter_async_context(aiohttp.ClientSession())
 
     def changed(key: Key) -> None:
-        presenter.changed()
+        base.presenter.changed()
         queue.add(key, Wake.CHILD)
 
-    place = Place(state.logs, ports, session)
-    migrations = Migrations(state.file("migrations"), place, changed)
-    runtime = LocalRuntime(
-        Parts(
-            place=place,
-            images=images,
-            secrets=SecretFiles(state.secrets),
-            migrations=migrations,
-            entry=entry,
-            environ=inherited_environment(os.environ),
-            changed=changed,
-        )
-    )
+    parts = build_parts(base.state, images, entry, session, changed)
+    runtime = LocalRuntime(parts)
     stack.push_async_callback(runtime.stop)
     security = KafkaSecurity(no_secrets, "", {})
-    kafka = KafkaAdmin(security)
-    lags = KafkaLag(kafka, security)
-    wanted = Stand.VAULT in devfile.addresses.values()
-    vault = cast(LocalVaultPort, servers.get(Stand.VAULT)) if wanted else NoVault()
-    reconciler = Reconciler(
-        Ports(
-            kafka=kafka,
-            vault=vault,
-            runtime=runtime,
-            status=objects,
-            metrics=PrometheusMetrics(),
-            safe=base.safe,
-            archive=FileArchive(state.file("journal")),
-            lags=lags,
-            removal=KafkaDeletion(kafka, security),
-            finalizers=objects,
-            legacies=FileLegacies(state.file("left-behind")),
-        ),
-        Settings(
-            signing_key=load_signing_key(state.root / "signing.key"),
-            trust_seconds=RESYNC_SECONDS / 2,
-        ),
+    kafka, vault = KafkaAdmin(security), find_vault(servers, base.devfile)
+    ports = Ports(
+        kafka=kafka,
+        vault=vault,
+        runtime=runtime,
+        status=objects,
+        metrics=PrometheusMetrics(),
+        safe=base.safe,
+        archive=FileArchive(base.state.file("journal")),
+        lags=KafkaLag(kafka, security),
+        removal=KafkaDeletion(kafka, security),
+        finalizers=objects,
+        legacies=FileLegacies(base.state.file("left-behind")),
     )
+    key = load_signing_key(base.state.root / "signing.key")
+    reconciler = Reconciler(ports, Settings(key, trust_seconds=RESYNC_SECONDS / 2))
     inbox = Inbox(reconciler, build_exists(objects))
-    queue = Queue(
+    queue = build_queue(inbox)
+    place = build_place(servers, entry)
+    desk = Desk(options.files, images, objects, runtime, place)
+    board = LagBoard(ports.lags)
+    survey = Survey(objects, runtime, parts.migrations, board)
+    base.presenter.look = lambda: survey.look(
+        desk.pipelines, servers.rows(), notes(base.state, entry), desk.complaints
+    )
+    return World(objects, vault, reconciler, inbox, queue, desk, board, images, entry)
+
+
+def build_parts(
+    state: State,
+    images: Images,
+    entry: Entry,
+    session: aiohttp.ClientSession,
+    changed: Callable[[Key], None],
+) -> Parts:
+    """What the runtime is made of."""
+    place = Place(state.logs, entry.ports, session)
+    return Parts(
+        place=place,
+        images=images,
+        secrets=SecretFiles(state.secrets),
+        migrations=Migrations(state.file("migrations"), place, changed),
+        entry=entry,
+        environ=inherited_environment(os.environ),
+        changed=changed,
+    )
+
+
+def build_queue(inbox: Inbox) -> Queue:
+    """A queue for few objects that are looked at often."""
+    return Queue(
         inbox.run_pass,
         concurrency=CONCURRENCY,
         resync_seconds=RESYNC_SECONDS,
         due_in=inbox.due_in,
     )
-    desk = Desk(
-        options.files,
-        images,
-        objects,
-        runtime,
-        lambda read: Local.of(read.addresses, servers.addresses(), entry.port),
-    )
-    board = LagBoard(lags)
-    survey = Survey(objects, runtime, migrations, board)
-    presenter.look = lambda: survey.look(
-        desk.pipelines, servers.rows(), notes(state, entry), desk.complaints
-    )
-    return World(objects, vault, reconciler, inbox, queue, desk, board, images, entry)
+
+
+def build_place(servers: Servers, entry: Entry) -> Callable[[DevFile], Local]:
+    """What addresses become, with the servers as they listen now."""
+    return lambda read: Local.of(read.addresses, servers.addresses(), entry.port)
 
 
 async def work(options: Options, world: World, servers: Servers, presenter: Presenter) -> None:

@@ -15,8 +15,9 @@ from eventpipeline_operator.adapters.local.backing.errors import BackingError
 from eventpipeline_operator.adapters.local.delivery import Files
 from eventpipeline_operator.adapters.local.devfile import DevFileError
 from eventpipeline_operator.adapters.local.screen import LineScreen, Screen, open_screen
+from eventpipeline_operator.adapters.local.stands import VaultChoice
 from eventpipeline_operator.adapters.local.state import State, StateInUse
-from eventpipeline_operator.local_main import Options, VaultChoice, configure_logs, run
+from eventpipeline_operator.local_main import Options, configure_logs, run
 
 INTERRUPTED = 130
 EXPECTED = (BackingError, DevFileError, StateInUse)

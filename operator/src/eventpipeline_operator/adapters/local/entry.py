@@ -45,7 +45,7 @@ class Entry:
     """Routes of all pipelines on one port, services on one port each."""
 
     def __init__(self, ports: Ports) -> None:
-        self._ports = ports
+        self.ports = ports
         self._backends: Backends = nowhere
         self._routes: dict[Key, RouteRecord] = {}
         self._exposed: dict[tuple[Key, str], int] = {}
@@ -66,7 +66,7 @@ class Entry:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self.port = self._ports.choose(preferred)
+        self.port = self.ports.choose(preferred)
         await self._listen(self.port, self._routed)
 
     async def stop(self) -> None:
@@ -87,7 +87,7 @@ class Entry:
     async def expose(self, key: Key, service: str) -> str:
         """The address of a service for those that call it; it stays the same."""
         if (key, service) not in self._exposed:
-            port = self._exposed[key, service] = self._ports.choose()
+            port = self._exposed[key, service] = self.ports.choose()
             await self._listen(port, lambda _: (key, service))
         return f"http://{HOST}:{self._exposed[key, service]}"
 
