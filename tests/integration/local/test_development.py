@@ -56,11 +56,11 @@ def test_an_order_that_stock_cannot_serve_is_refused(dev: Development, product: 
 
 
 def test_everything_together_needs_little_memory(
-    dev: Development, record_property: Callable[[str, object], None]
+    dev: Development, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     used = memory_of(dev.pids())
-    record_property("memory_mib", used // 2**20)
-    record_property("started_in_seconds", round(dev.started_in, 1))
+    record_testsuite_property("memory_mib", used // 2**20)
+    record_testsuite_property("started_in_seconds", round(dev.started_in, 1))
     assert used <= MEMORY_LIMIT
 
 
