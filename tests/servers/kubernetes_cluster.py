@@ -42,7 +42,7 @@ class Cluster:
         """Resource versions of everything that the operator may write here."""
         kinds = (
             "eventpipelines,deployments,services,ingresses,jobs,secrets,configmaps,"
-            "serviceaccounts,poddisruptionbudgets,events"
+            "serviceaccounts,poddisruptionbudgets,networkpolicies,events"
         )
         items = json.loads(self.run("get", kinds, "-o", "json"))["items"]
         return {
@@ -140,6 +140,7 @@ def build_shop(namespace: str, kafka: KafkaServer, vault: VaultServer) -> Json:
                 "auth": {"kubernetes": {"role": namespace, "serviceAccount": "shop-vault"}},
             },
             "ingress": {"host": "shop.localhost"},
+            "networkPolicy": {"ingressFrom": [{"namespace": "ingress"}], "egress": ["db:5432"]},
             "topics": [{"name": "orders", "partitions": 2, "config": {"retention.ms": -1}}],
             "secrets": [
                 {

@@ -120,6 +120,24 @@ CHANCE = "add it there or correct the name"
         (lambda s: worker(s).update(scale={"min": 4, "max": 3}), ["scale.min must not exceed"]),
         (lambda s: service(s).update(probes={"type": "exec"}), ["probes.command is needed"]),
         (lambda s: service(s).update(config={"1A": "x"}), ["config: each key must be a variable"]),
+        (
+            lambda s: [
+                s.update(networkPolicy={}, ingress={"host": "shop.localhost"}),
+                service(s).update(path="/api"),
+            ],
+            ["spec.networkPolicy.ingressFrom is needed by paths"],
+        ),
+        (
+            lambda s: s.update(networkPolicy={"dns": [{"namespace": "a", "cidr": "10.0.0.0/8"}]}),
+            ["spec.networkPolicy.dns[0]", "exactly one of namespace and cidr"],
+        ),
+        (
+            lambda s: s.update(
+                networkPolicy={"dns": [{"cidr": "10.0.0.0/8", "podLabels": {"a": "b"}}]}
+            ),
+            ["podLabels are of pods in a namespace"],
+        ),
+        (lambda s: worker(s).update(egress=["db"]), ["spec.services[0].workers[0].egress[0]"]),
         (lambda s: s["secrets"][0].pop("env"), ["a secret needs env or files"]),
         (lambda s: s.update(deletionPolicy="Burn"), ["spec.deletionPolicy", "Unsupported value"]),
         (lambda s: s.update(sevices=[]), ["unknown field", "spec.sevices"]),

@@ -33,7 +33,9 @@ Json = dict[str, Any]
 Right = tuple[str, str]
 Rights = set[Right]
 
-GONE = ("jobs", "services", "serviceaccounts", "poddisruptionbudgets", "deployments")
+GONE = (
+    "jobs", "services", "serviceaccounts", "poddisruptionbudgets", "deployments", "networkpolicies",
+)  # fmt: skip
 ADMITTED: Rights = {("eventpipelines/finalizers", "update")}
 """Asked by the API server itself when an owner reference blocks the owner's deletion: without it
 no child of the pipeline could be written (OwnerReferencesPermissionEnforcement is on here)."""

@@ -82,6 +82,31 @@ def test_drift_of_every_kind_is_repaired(ready_shop: Json, cluster: Cluster) -> 
     wait_for("image and replicas", repaired)
 
 
+def test_network_policies_are_repaired_changed_and_pruned_with_the_object(
+    ready_shop: Json, cluster: Cluster
+) -> None:
+    kind, name = "networkpolicy", "shop-order-consumer"
+    wanted = cluster.get(kind, name)["spec"]
+    api = cluster.get(kind, "shop-order")["spec"]
+    admitted = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+    assert [rule["from"] for rule in api["ingress"]] == [[admitted]]
+    patch = '{"spec": {"egress": [{}]}}'
+    cluster.run("patch", kind, name, "--type=merge", "-p", patch)
+    wait_for("the hole to be closed", lambda: cluster.get(kind, name)["spec"] == wanted)
+    service = ready_shop["spec"]["services"][0]
+    service["workers"][0]["egress"] = ["192.0.2.0/24:443"]
+    cluster.apply(ready_shop)
+    added = {
+        "to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
+        "ports": [{"port": 443, "protocol": "TCP"}],
+    }
+    wait_for("the new edge", lambda: added in cluster.get(kind, name)["spec"]["egress"])
+    assert cluster.get(kind, "shop-order")["spec"] == api
+    ready_shop["spec"]["networkPolicy"]["enabled"] = False
+    cluster.apply(ready_shop)
+    wait_for("all policies to go", lambda: not cluster.names("networkpolicies"))
+
+
 def test_replicas_that_the_object_does_not_fix_are_left_to_others(
     ready_shop: Json, cluster: Cluster, operator: OperatorProcess
 ) -> None:

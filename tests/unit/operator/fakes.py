@@ -22,6 +22,7 @@ from eventpipeline_operator.desired.records import (
     SecretRecord,
     SecretReference,
     TopicRecord,
+    TrafficRecord,
     WorkloadRecord,
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
@@ -350,6 +351,8 @@ class FakeRuntime:
             return self.secret_name(pipeline, record)
         if isinstance(record, MigrationRecord):
             return f"{record.name}-{record.revision}"
+        if isinstance(record, TrafficRecord):
+            return f"traffic-{record.workload}"
         return record.name if isinstance(record, WorkloadRecord) else "route"
 
 

@@ -46,6 +46,25 @@ def test_the_example_has_no_complaint() -> None:
             "spec.services[order].calls: 'nowhere' is not in spec.services with a port: " + CHANCE,
         ),
         (
+            lambda s: s.update(networkPolicy={}),
+            (
+                "spec.networkPolicy.ingressFrom is needed by paths: say in which namespace the "
+                "ingress controller runs"
+            ),
+        ),
+        (
+            lambda s: s.update(networkPolicy={"ingressFrom": [{"cidr": "10.0.0.1/8"}]}),
+            "spec.networkPolicy: '10.0.0.1/8' is no CIDR, or has bits beyond its mask: correct it",
+        ),
+        (
+            lambda s: order(s).update(egress=["10.0.0.0/40:443"]),
+            "spec.services[order].egress: 10.0.0.0/40:443 can be nowhere: correct the entry",
+        ),
+        (
+            lambda s: order(s)["workers"][0].update(egress=["db:99999"]),
+            f"{WORKER}.egress: db:99999 can be nowhere: correct the entry",
+        ),
+        (
             lambda s: s["topics"].append({"name": "orders", "topicName": "team.second"}),
             "spec.topics: 'orders' is there 2 times: rename or remove one",
         ),

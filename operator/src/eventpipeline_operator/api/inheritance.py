@@ -1,12 +1,15 @@
 """What a worker has from its service: it runs the same code against the same servers."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 from eventpipeline_operator.api.types import Container, Service, Worker
 
+Item = TypeVar("Item")
+
 
 def effective_container(service: Service, worker: Worker | None) -> Container:
-    """A worker's container with its service's config, secrets, calls and placement added.
+    """A worker's container with its service's config, secrets, calls, egress and placement added.
 
     The worker's own word counts where both speak; lists are joined.
     """
@@ -19,6 +22,7 @@ def effective_container(service: Service, worker: Worker | None) -> Container:
         config={**above.config, **own.config},
         secrets=_joined(above.secrets, own.secrets),
         calls=_joined(above.calls, own.calls),
+        egress=_joined(above.egress, own.egress),
         placement=replace(
             own.placement,
             image_pull_secrets=_joined(
@@ -31,5 +35,5 @@ def effective_container(service: Service, worker: Worker | None) -> Container:
     )
 
 
-def _joined(above: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
+def _joined(above: tuple[Item, ...], own: tuple[Item, ...]) -> tuple[Item, ...]:
     return tuple(dict.fromkeys((*above, *own)))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from eventpipeline_operator.api.endpoints import parse_endpoint
 from eventpipeline_operator.api.labels import APPROVAL_ANNOTATION
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import (
@@ -20,6 +21,8 @@ from eventpipeline_operator.api.types import (
     Key,
     Kv,
     Migration,
+    NetworkPolicy,
+    Peer,
     Placement,
     Probes,
     ProbeType,
@@ -37,6 +40,8 @@ from eventpipeline_operator.api.types import (
 from eventpipeline_operator.errors import Stalled
 
 Json = Mapping[str, Any]
+
+CLUSTER_DNS: Json = {"namespace": "kube-system", "podLabels": {"k8s-app": "kube-dns"}}
 
 
 def parse(body: Json) -> EventPipeline:
@@ -82,6 +87,9 @@ def _pipeline(body: Json) -> EventPipeline:
         vault=_vault(spec["vault"]) if spec.get("vault") else None,
         tracing=_tracing(spec["tracing"]) if spec.get("tracing") else None,
         ingress=_ingress(spec["ingress"]) if spec.get("ingress") else None,
+        network_policy=_network_policy(spec["networkPolicy"])
+        if spec.get("networkPolicy") is not None
+        else None,
         config=_strings(spec.get("config")),
         topics=tuple(_topic(t) for t in spec.get("topics") or ()),
         secrets=tuple(_secret(s) for s in spec.get("secrets") or ()),
@@ -138,6 +146,21 @@ def _ingress(raw: Json) -> Ingress:
 def _rate_limit(raw: Json) -> RateLimit:
     rate = int(raw["requestsPerSecond"])
     return RateLimit(rate, int(raw.get("burst", rate)))
+
+
+def _network_policy(raw: Json) -> NetworkPolicy:
+    dns = [CLUSTER_DNS] if raw.get("dns") is None else raw["dns"]
+    return NetworkPolicy(
+        enabled=bool(raw.get("enabled", True)),
+        ingress_from=tuple(_peer(p) for p in raw.get("ingressFrom") or ()),
+        metrics_from=tuple(_peer(p) for p in raw.get("metricsFrom") or ()),
+        dns=tuple(_peer(p) for p in dns),
+        egress=tuple(parse_endpoint(e) for e in raw.get("egress") or ()),
+    )
+
+
+def _peer(raw: Json) -> Peer:
+    return Peer(raw.get("namespace"), _strings(raw.get("podLabels")), raw.get("cidr"))
 
 
 def _topic(raw: Json) -> Topic:
@@ -215,6 +238,7 @@ def _container(raw: Json) -> Container:
         produces=_tuple(raw.get("produces")),
         consumes=_tuple(raw.get("consumes")),
         calls=_tuple(raw.get("calls")),
+        egress=tuple(parse_endpoint(e) for e in raw.get("egress") or ()),
         consumer_group=raw.get("consumerGroup"),
         replicas=raw.get("replicas"),
         probes=_probes(raw.get("probes") or {}),

@@ -139,6 +139,33 @@ class Placement:
     pod_template: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Endpoint(NamedTuple):
+    """A host (or all addresses of a CIDR) and the port on which it listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Pods of a namespace, of all their labels where some are given, or addresses."""
+
+    namespace: str | None = None
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    cidr: str | None = None
+
+
+@dataclass(frozen=True)
+class NetworkPolicy:
+    """spec.networkPolicy: who may come from outside the graph, and where all may go."""
+
+    enabled: bool = True
+    ingress_from: tuple[Peer, ...] = ()
+    metrics_from: tuple[Peer, ...] = ()
+    dns: tuple[Peer, ...] = ()
+    egress: tuple[Endpoint, ...] = ()
+
+
 @dataclass(frozen=True)
 class Container:
     """What services and workers have in common."""
@@ -150,6 +177,7 @@ class Container:
     produces: tuple[str, ...] = ()
     consumes: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    egress: tuple[Endpoint, ...] = ()
     consumer_group: str | None = None
     replicas: int | None = None
     probes: Probes = field(default_factory=Probes)
@@ -260,6 +288,7 @@ class EventPipeline:
     vault: Vault | None = None
     tracing: Tracing | None = None
     ingress: Ingress | None = None
+    network_policy: NetworkPolicy | None = None
     config: Mapping[str, str] = field(default_factory=dict)
     topics: tuple[Topic, ...] = ()
     secrets: tuple[Secret, ...] = ()

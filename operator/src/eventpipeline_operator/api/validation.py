@@ -8,8 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from eventpipeline_operator.api import names
+from eventpipeline_operator.api.endpoints import is_network, is_possible
 from eventpipeline_operator.api.inheritance import effective_container
-from eventpipeline_operator.api.types import Container, EventPipeline, Service, Worker
+from eventpipeline_operator.api.types import (
+    Container,
+    Endpoint,
+    EventPipeline,
+    NetworkPolicy,
+    Service,
+    Worker,
+)
 
 RESERVED = frozenset(
     {"PIPELINE", "SERVICE", "WORKER", "POD_NAME", "PORT", "METRICS_PORT", "CONSUMER_GROUP"}
@@ -29,6 +37,7 @@ def validate(pipeline: EventPipeline) -> list[str]:
         *_references(pipeline),
         *_collisions(pipeline),
         *_variables(pipeline),
+        *_traffic(pipeline),
     ]
 
 
@@ -121,6 +130,30 @@ def _variables(pipeline: EventPipeline) -> Iterator[str]:
                         f"{path}: the variable {key} comes from {count} of its secrets, config "
                         "and calls: rename one"
                     )
+
+
+def _traffic(pipeline: EventPipeline) -> Iterator[str]:
+    policy, field = pipeline.network_policy or NetworkPolicy(enabled=False), "spec.networkPolicy"
+    routed = pipeline.ingress and any(service.paths for service in pipeline.services)
+    if policy.enabled and routed and not policy.ingress_from:
+        yield (
+            f"{field}.ingressFrom is needed by paths: say in which namespace the ingress "
+            "controller runs"
+        )
+    for name in ("ingress_from", "metrics_from", "dns"):
+        for peer in getattr(policy, name):
+            if peer.cidr and not is_network(peer.cidr):
+                yield f"{field}: {peer.cidr!r} is no CIDR, or has bits beyond its mask: correct it"
+    yield from _impossible(f"{field}.egress", policy.egress)
+    for service in pipeline.services:
+        for path, _, container in containers(service):
+            yield from _impossible(f"{path}.egress", container.egress)
+
+
+def _impossible(path: str, egress: Iterable[Endpoint]) -> Iterator[str]:
+    for endpoint in egress:
+        if not is_possible(endpoint):
+            yield f"{path}: {endpoint.host}:{endpoint.port} can be nowhere: correct the entry"
 
 
 def _reserved(path: str, keys: Iterable[str]) -> Iterator[str]:

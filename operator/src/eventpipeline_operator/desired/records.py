@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from eventpipeline_operator.api.types import (
+    Endpoint,
     KafkaAccess,
     KafkaClient,
+    Peer,
     Placement,
     Probes,
     RateLimit,
@@ -105,6 +107,19 @@ class MigrationRecord:
     revision: str
     workload: WorkloadRecord
     timeout_seconds: int = 600
+
+
+@dataclass(frozen=True)
+class TrafficRecord:
+    """Who may connect to a workload's port, and where it may connect to: nothing else."""
+
+    workload: str
+    port: int | None = None
+    callers: tuple[str, ...] = ()
+    admitted: tuple[Peer, ...] = ()
+    calls: tuple[tuple[str, int], ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    dns: tuple[Peer, ...] = ()
 
 
 @dataclass(frozen=True)

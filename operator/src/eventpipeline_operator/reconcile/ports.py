@@ -20,13 +20,16 @@ from eventpipeline_operator.desired.records import (
     SecretRecord,
     SecretReference,
     TopicRecord,
+    TrafficRecord,
     WorkloadRecord,
 )
 from eventpipeline_operator.desired.topic_plan import ConfigChange
 from eventpipeline_operator.policies.deletion import Left, Obstacle
 from eventpipeline_operator.policies.leases import Term
 
-Record = SecretRecord | SecretReference | WorkloadRecord | MigrationRecord | RouteRecord
+Record = (
+    SecretRecord | SecretReference | WorkloadRecord | MigrationRecord | RouteRecord | TrafficRecord
+)
 
 
 class Kafka(Protocol):

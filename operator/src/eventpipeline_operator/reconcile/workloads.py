@@ -1,7 +1,7 @@
 """Steps 3 and 4: migrations succeed, then workloads roll out; then what is left over goes."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eventpipeline_operator.api.observed import (
@@ -11,8 +11,9 @@ from eventpipeline_operator.api.observed import (
     WorkloadsObservation,
 )
 from eventpipeline_operator.api.types import EventPipeline, Service
-from eventpipeline_operator.desired.records import MigrationRecord, WorkloadRecord
+from eventpipeline_operator.desired.records import MigrationRecord, TrafficRecord, WorkloadRecord
 from eventpipeline_operator.desired.routes import build_route, settle_route
+from eventpipeline_operator.desired.traffic import build_traffic
 from eventpipeline_operator.desired.workloads import Delivered, build_migration, build_workloads
 from eventpipeline_operator.errors import ReconcileError
 from eventpipeline_operator.reconcile.ports import Record, Runtime
@@ -26,10 +27,19 @@ class _Desired:
     service: Service
     migration: MigrationRecord | None
     workloads: tuple[WorkloadRecord, ...]
+    traffic: Mapping[str, TrafficRecord]
 
     @property
-    def records(self) -> list[Record]:
-        return [*([self.migration] if self.migration else []), *self.workloads]
+    def migrating(self) -> list[Record]:
+        return self._with_traffic([self.migration] if self.migration else [])
+
+    @property
+    def serving(self) -> list[Record]:
+        return self._with_traffic(self.workloads)
+
+    def _with_traffic(self, records: Sequence[MigrationRecord | WorkloadRecord]) -> list[Record]:
+        allowed = [self.traffic[r.name] for r in records if r.name in self.traffic]
+        return [*allowed, *records]
 
 
 async def reconcile_workloads(
@@ -46,7 +56,7 @@ async def reconcile_workloads(
     problems = [problem for _, problem in services]
     problems.append(unsupported)
     problems.append(await _attempt(runtime.apply(pipeline, [route] if route else [])))
-    kept: list[Record] = [record for w in wanted for record in w.records]
+    kept: list[Record] = [record for w in wanted for record in (*w.migrating, *w.serving)]
     kept += [*delivered.values(), *([route] if route else [])]
     problems.append(await _attempt(runtime.prune(pipeline, kept)))
     return WorkloadsObservation(
@@ -62,11 +72,13 @@ def _build(pipeline: EventPipeline, scaler: Scaler, delivered: Delivered) -> lis
     built = {s.name: build_workloads(pipeline, s, delivered) for s in pipeline.services}
     settled = scaler.settle(pipeline, [record for records in built.values() for record in records])
     by_name = {record.name: record for record in settled}
+    traffic = build_traffic(pipeline)
     return [
         _Desired(
             service,
             build_migration(pipeline, service, delivered),
             tuple(by_name[record.name] for record in built[service.name]),
+            traffic,
         )
         for service in pipeline.services
     ]
@@ -89,9 +101,9 @@ async def _apply_service(pipeline: EventPipeline, runtime: Runtime, wanted: _Des
     if wanted.migration:
         state = runtime.observe_migration(pipeline, wanted.migration)
         if state.phase is not MigrationPhase.SUCCEEDED:
-            await runtime.apply(pipeline, [wanted.migration])
+            await runtime.apply(pipeline, wanted.migrating)
             return
-    await runtime.apply(pipeline, wanted.workloads)
+    await runtime.apply(pipeline, wanted.serving)
 
 
 async def _attempt(step: Awaitable[None]) -> Problem | None:

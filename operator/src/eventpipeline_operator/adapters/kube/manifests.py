@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import singledispatch
 
+from eventpipeline_operator.adapters.kube.network import build_policy
 from eventpipeline_operator.adapters.kube.pods import (
     build_pod_template,
     pod_labels,
@@ -18,6 +19,7 @@ from eventpipeline_operator.adapters.kube.resources import (
     INGRESS,
     JOB,
     MIDDLEWARE,
+    NETWORK_POLICY,
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -32,6 +34,7 @@ from eventpipeline_operator.desired.records import (
     RouteRecord,
     SecretRecord,
     SecretReference,
+    TrafficRecord,
     WorkloadRecord,
 )
 from eventpipeline_operator.reconcile.ports import Record
@@ -97,6 +100,13 @@ def _(record: MigrationRecord, pipeline: EventPipeline) -> list[Json]:
         "template": template,
     }
     return [*manifests, job]
+
+
+@_render.register
+def _(record: TrafficRecord, pipeline: EventPipeline) -> list[Json]:
+    name = names.object_name(pipeline.key, record.workload)
+    policy = _object(NETWORK_POLICY, pipeline, name)
+    return [{**policy, "spec": build_policy(pipeline.key, record)}]
 
 
 @_render.register

@@ -38,6 +38,7 @@ EVENT = Kind("Event", "v1", "events")
 DEPLOYMENT = Kind("Deployment", "apps/v1", "deployments")
 JOB = Kind("Job", "batch/v1", "jobs")
 INGRESS = Kind("Ingress", "networking.k8s.io/v1", "ingresses")
+NETWORK_POLICY = Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies")
 BUDGET = Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets")
 # Of a controller's own API, which need not be installed.
 MIDDLEWARE = Kind("Middleware", "traefik.io/v1alpha1", "middlewares")
@@ -45,7 +46,7 @@ LEASE = Kind("Lease", "coordination.k8s.io/v1", "leases")
 PIPELINE = Kind(names.KIND, names.API_VERSION, names.PLURAL)
 
 OWNED = (
-    CONFIG_MAP, SECRET, SERVICE_ACCOUNT, SERVICE, DEPLOYMENT, JOB, INGRESS, BUDGET,
+    CONFIG_MAP, SECRET, SERVICE_ACCOUNT, SERVICE, DEPLOYMENT, JOB, INGRESS, BUDGET, NETWORK_POLICY,
 )  # fmt: skip
 OPTIONAL = (MIDDLEWARE,)
 WATCHED = (*OWNED, POD)

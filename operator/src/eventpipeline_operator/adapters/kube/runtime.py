@@ -16,6 +16,7 @@ from eventpipeline_operator.adapters.kube.resources import (
     DEPLOYMENT,
     JOB,
     MIDDLEWARE,
+    NETWORK_POLICY,
     OPTIONAL,
     OWNED,
     POD,
@@ -45,7 +46,9 @@ from eventpipeline_operator.reconcile.recording import record_call
 
 log = structlog.get_logger()
 
-FIRST = frozenset({CONFIG_MAP.name, SECRET.name, SERVICE_ACCOUNT.name, MIDDLEWARE.name})
+FIRST = frozenset(
+    kind.name for kind in (CONFIG_MAP, SECRET, SERVICE_ACCOUNT, MIDDLEWARE, NETWORK_POLICY)
+)
 RUNNING = (DEPLOYMENT.name, JOB.name, POD.name)
 PRUNED = tuple(kind.name for kind in (*OWNED, *OPTIONAL))
 
