@@ -3,6 +3,7 @@
 from eventbus.command import Context
 from eventbus.database import Database
 from eventbus.web.api import Api
+from eventbus.web.auth import build_guard
 from eventbus.web.operations import Answer, Operation
 from eventbus.web.probes import add_probes
 from eventbus.web.problems import Problem
@@ -34,7 +35,7 @@ class Balances:
 def build_api(context: Context) -> Served:
     """Called in each process, after the fork."""
     database = Database(context.settings.database_url, context.settings.threads, "loyalty-api")
-    api = Api("Loyalty", PREFIX, context.tracing)
+    api = Api("Loyalty", PREFIX, context.tracing, build_guard(context.settings))
     balance = Operation("GET", "/<customer>", "A customer's points", BalanceAnswer)
     api.add(balance, Balances(database).get)
 
@@ -42,6 +43,6 @@ def build_api(context: Context) -> Served:
         database.close()
         context.tracing.close()
 
-    served = Served(api.flask, close)
+    served = Served(api.complete(), close)
     add_probes(api.flask, database.is_reachable, served.draining.is_set)
     return served

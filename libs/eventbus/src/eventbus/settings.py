@@ -4,6 +4,7 @@ A settings class is a frozen dataclass whose fields are made by `variable`. `fro
 mapping once, at the composition root; nothing else in a service looks at `os.environ`.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Self
@@ -42,6 +43,20 @@ def one_of(*allowed: str) -> Callable[[str], str]:
         return word
 
     return parse
+
+
+def web_address(text: str) -> str:
+    """Parse an address of HTTP."""
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return text
+
+
+def json_object(text: str) -> str:
+    """Check that a text is a JSON object; who reads it knows what its members mean."""
+    if not isinstance(json.loads(text), dict):
+        raise ValueError("must be a JSON object")  # noqa: TRY004 - as every parser of a variable
+    return text
 
 
 def tcp_port(text: str) -> int:
@@ -103,6 +118,18 @@ class ServiceSettings(Settings):
     )
     zipkin_endpoint: str = variable("OTEL_EXPORTER_ZIPKIN_ENDPOINT", default="")
     traces_ratio: float = variable("OTEL_TRACES_SAMPLER_ARG", between(0, 1), default=1.0)
+
+    auth_issuer: str = variable("AUTH_ISSUER", default="")
+    auth_jwks_url: str = variable("AUTH_JWKS_URL", web_address, default="")
+    auth_audience: str = variable("AUTH_AUDIENCE", default="")
+    auth_roles: str = variable("AUTH_ROLES", json_object, default="")
+    auth_roles_claim: str = variable("AUTH_ROLES_CLAIM", default="roles")
+
+    def __post_init__(self) -> None:
+        """Half a protection is refused: it would look like a whole one."""
+        given = [self.auth_issuer, self.auth_jwks_url, self.auth_audience]
+        if any([*given, self.auth_roles]) and not all(given):
+            raise SettingsError("AUTH_ISSUER, AUTH_JWKS_URL and AUTH_AUDIENCE need each other")
 
     @property
     def source(self) -> str:

@@ -5,6 +5,7 @@ from eventbus.command import Context
 from eventbus.database import Database
 from eventbus.outbox import Doorbell
 from eventbus.web.api import Api
+from eventbus.web.auth import build_guard
 from eventbus.web.probes import add_probes
 from eventbus.web.server import Served
 from order_service.adapters.postgres import PREPARE_PLACE, PostgresOrders
@@ -20,7 +21,7 @@ def build_api(context: Context) -> Served:
     bell = Doorbell.started(settings.database_url)
     clock = SystemClock()
     routes = OrderRoutes(PostgresOrders(database), bell, clock)
-    api = Api("Orders", PREFIX, context.tracing)
+    api = Api("Orders", PREFIX, context.tracing, build_guard(settings))
     routes.register(api)
     StatsRoutes(PostgresStatistics(database), clock).register(api)
 
@@ -30,6 +31,6 @@ def build_api(context: Context) -> Served:
         database.close()
         context.tracing.close()
 
-    served = Served(api.flask, close)
+    served = Served(api.complete(), close)
     add_probes(api.flask, database.is_reachable, served.draining.is_set)
     return served

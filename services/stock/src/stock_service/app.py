@@ -3,6 +3,7 @@
 from eventbus.command import Context
 from eventbus.database import Database
 from eventbus.web.api import Api
+from eventbus.web.auth import build_guard
 from eventbus.web.probes import add_probes
 from eventbus.web.server import Served
 from stock_service.adapters.postgres import PostgresStock
@@ -13,13 +14,13 @@ def build_api(context: Context) -> Served:
     """Called after the fork."""
     settings = context.settings
     database = Database(settings.database_url, settings.threads, "stock-api")
-    api = Api("Stock", PREFIX, context.tracing)
+    api = Api("Stock", PREFIX, context.tracing, build_guard(settings))
     StockRoutes(PostgresStock(database)).register(api)
 
     def close() -> None:
         database.close()
         context.tracing.close()
 
-    served = Served(api.flask, close)
+    served = Served(api.complete(), close)
     add_probes(api.flask, database.is_reachable, served.draining.is_set)
     return served

@@ -7,6 +7,7 @@ serialised once, and nothing is logged unless something is wrong.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from eventbus.envelope import timestamp
 from eventbus.errors import Unavailable
 from eventbus.tracing import Tracing
 from eventbus.web import openapi
+from eventbus.web.auth import Guard
 from eventbus.web.operations import Answer, Operation
 from eventbus.web.problems import Problem, from_validation, to_response
 
@@ -90,7 +92,9 @@ class _Application(Flask):
 class Api:
     """A Flask application in which every operation is declared."""
 
-    def __init__(self, title: str, prefix: str, tracing: Tracing) -> None:
+    def __init__(
+        self, title: str, prefix: str, tracing: Tracing, guard: Guard | None = None
+    ) -> None:
         self.flask = _Application(title)
         self.flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
         self.flask.session_interface = _NoSession()
@@ -98,8 +102,9 @@ class Api:
         self._title = title
         self._prefix = prefix
         self._tracing = tracing
+        self._guard = guard
         self.flask.register_error_handler(Exception, lambda error: _fault(error, request))
-        openapi.serve(self.flask, title, prefix, self.operations)
+        openapi.serve(self.flask, title, prefix, self.operations, guard.demand if guard else None)
 
     def add(self, operation: Operation, view: View) -> None:
         """Serve an operation.
@@ -119,16 +124,25 @@ class Api:
         if "<" not in route:
             self.flask.direct[operation.method, route] = respond
 
+    def complete(self) -> Flask:
+        """The application, once every operation is declared."""
+        if self._guard:
+            self._guard.check_complete()
+        return self.flask
+
     def _wrap(self, operation: Operation, route: str, view: View) -> Callable[..., Response]:
         observe = SECONDS.labels(operation.method, route).observe
         counters: dict[int, Any] = {}
         name = f"{operation.method} {route}"
+        admit = self._admission(operation)
         headers = {header.lower().replace("-", "_"): header for header in operation.headers}
 
         def respond(asked: Request, **arguments: Any) -> Response:
             started = time.perf_counter()
             with self._tracing.span(name, "server", asked.headers.get("traceparent")) as trace:
                 try:
+                    if admit is not None:
+                        admit(asked.headers.get("Authorization"))
                     if operation.query is not None:
                         arguments["query"] = _read_query(asked, operation.query)
                     if operation.body is not None:
@@ -149,6 +163,13 @@ class Api:
             return response
 
         return respond
+
+    def _admission(self, operation: Operation) -> Callable[[str | None], None] | None:
+        """What asks for a token before anything of the request is read; None for the public."""
+        if self._guard is None:
+            return None
+        roles = self._guard.demand(openapi.name_of(self._prefix, operation))
+        return None if roles is None else partial(self._guard.admit, roles)
 
 
 def _read_body(asked: Request, model: type[pydantic.BaseModel]) -> pydantic.BaseModel:

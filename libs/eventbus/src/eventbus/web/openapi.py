@@ -1,7 +1,7 @@
 """OpenAPI 3.1 from the declared operations, and a page that shows it without any other server."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -14,15 +14,30 @@ from eventbus.web.operations import Operation
 from eventbus.web.problems import CONTENT_TYPE, ProblemModel
 
 _REF = "#/components/schemas/{model}"
+BEARER = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 _ARGUMENT = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 
-def serve(app: Flask, title: str, prefix: str, operations: Sequence[Operation]) -> None:
+Demand = Callable[[str], frozenset[str] | None]
+
+
+def name_of(prefix: str, operation: Operation) -> str:
+    """An operation as its document and `AUTH_ROLES` call it: `GET /api/v1/order/{order_id}`."""
+    return f"{operation.method} {_path(prefix, operation)}"
+
+
+def serve(
+    app: Flask,
+    title: str,
+    prefix: str,
+    operations: Sequence[Operation],
+    demand: Demand | None = None,
+) -> None:
     """Add `<prefix>/openapi.json` and `<prefix>/docs`."""
 
     @cache
     def document() -> bytes:
-        return orjson.dumps(build(title, prefix, operations))
+        return orjson.dumps(build(title, prefix, operations, demand))
 
     @cache
     def page() -> bytes:
@@ -38,22 +53,32 @@ def serve(app: Flask, title: str, prefix: str, operations: Sequence[Operation]) 
     )
 
 
-def build(title: str, prefix: str, operations: Sequence[Operation]) -> dict[str, Any]:
-    """The document."""
+def build(
+    title: str, prefix: str, operations: Sequence[Operation], demand: Demand | None = None
+) -> dict[str, Any]:
+    """The document; `demand` tells the roles of an operation where tokens are asked for."""
     schemas: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for operation in operations:
-        path = _ARGUMENT.sub(r"{\2}", prefix + operation.path)
-        paths.setdefault(path, {})[operation.method.lower()] = _describe(operation, schemas)
+        roles = demand(name_of(prefix, operation)) if demand else None
+        described = _describe(operation, schemas, roles)
+        paths.setdefault(_path(prefix, operation), {})[operation.method.lower()] = described
+    components = {"schemas": schemas, **({"securitySchemes": BEARER} if demand else {})}
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": "1.0.0"},
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": components,
     }
 
 
-def _describe(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+def _path(prefix: str, operation: Operation) -> str:
+    return _ARGUMENT.sub(r"{\2}", prefix + operation.path)
+
+
+def _describe(
+    operation: Operation, schemas: dict[str, Any], roles: frozenset[str] | None
+) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _name(operation),
@@ -71,6 +96,9 @@ def _describe(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             "content": {"application/json": {"schema": _schema(operation.body, schemas)}},
         }
     faults = set(operation.problems) | {503}
+    if roles is not None:
+        described["security"] = [{"bearer": sorted(roles)}]
+        faults |= {401, 403} if roles else {401}
     if operation.body is not None:
         faults |= {400, 413, 415}
     if operation.query is not None or operation.headers:
