@@ -34,6 +34,10 @@ kind-up: setup ## The kind cluster alone
 images: setup ## Build our four images
 	hack/images
 
+.PHONY: sbom
+sbom: setup ## Write what is in our images to build/sbom (CycloneDX)
+	hack/images --sbom
+
 .PHONY: clean
 clean: ## Remove the kind cluster and build/
 	hack/cluster down

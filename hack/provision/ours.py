@@ -80,7 +80,7 @@ def _build(member: Member, name: str, base_image: str) -> None:
     dockerfile = member.directory / "Dockerfile"
     if not dockerfile.exists():
         raise ProvisionError(f"{dockerfile.relative_to(REPOSITORY)} is missing")
-    dependencies = _install_dependencies(member)
+    dependencies = install_dependencies(member)
     (cache_root() / "work").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_root() / "work") as work:
         site = Path(work) / "site"
@@ -91,7 +91,7 @@ def _build(member: Member, name: str, base_image: str) -> None:
         build_image(name, sources, [f"BASE_IMAGE={base_image}"], log)
 
 
-def _install_dependencies(member: Member) -> Path:
+def install_dependencies(member: Member) -> Path:
     """What the member needs from the package index, compiled, cached by its requirements."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
