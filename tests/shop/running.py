@@ -7,6 +7,7 @@ from pathlib import Path
 
 from servers.kafka import KafkaServer
 from servers.postgres import PostgresServer
+from shop.confidential import find_in_logs
 from shop.mailbox import Mailbox
 from shop.processes import CONSUMES, Shop
 
@@ -19,7 +20,7 @@ def running_shop(
     start: Callable[[Shop], None] = Shop.start_all,
     settings: dict[str, str] | None = None,
 ) -> Iterator[Shop]:
-    """Prepared and started; at its end every process must stop cleanly."""
+    """Prepared and started; at its end every process must stop cleanly, its log confide nothing."""
     postgres, kafka = servers
     shop = Shop(
         namespace=f"test-{secrets.token_hex(3)}",
@@ -36,3 +37,4 @@ def running_shop(
     finally:
         codes = shop.stop_all()
     assert set(codes.values()) == {0}, codes
+    assert find_in_logs(logs) == {}
