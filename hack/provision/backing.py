@@ -1,9 +1,12 @@
 """The images that are not ours: their names upstream, and what they are built from otherwise."""
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from provision.cache import REPOSITORY, hash_files
+from provision.commands import ProvisionError
 from provision.recipes import find_recipe
 
 DEFINITIONS = REPOSITORY / "hack" / "images.d"
@@ -84,6 +87,7 @@ IMAGES: dict[str, BackingImage] = {
         ),
         BackingImage(BASE, upstream="python:3.11-slim-bookworm", rootfs="base"),
         BackingImage("postgres", upstream="postgres:15", rootfs="postgres"),
+        BackingImage("redis", upstream="redis:7.2", rootfs="redis"),
         BackingImage("kafka", upstream="apache/kafka:4.1.1", base=BASE, artifacts=("jre", "kafka")),
         BackingImage(
             "zipkin", upstream="openzipkin/zipkin:3.5.1", base=BASE, artifacts=("jre", "zipkin")
@@ -98,3 +102,19 @@ IMAGES: dict[str, BackingImage] = {
 
 # What charts/platform runs, by the keys of its values.
 PLATFORM = ("postgres", "kafka", "vault", "traefik", "zipkin", "maildev")
+# What it runs besides, for who asks for it.
+EXTRAS = ("redis",)
+
+
+def chosen_extras(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The parts that PLATFORM_EXTRAS names, comma-separated."""
+    names = dict.fromkeys(filter(None, environ.get("PLATFORM_EXTRAS", "").split(",")))
+    for name in names:
+        if name not in EXTRAS:
+            raise ProvisionError(f"PLATFORM_EXTRAS: no part {name!r}; there is {', '.join(EXTRAS)}")
+    return tuple(names)
+
+
+def platform_images() -> tuple[str, ...]:
+    """Every image that the platform runs this time."""
+    return (*PLATFORM, *chosen_extras())

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from provision import kindcluster, network
-from provision.backing import BASE, IMAGES, NODE, PLATFORM, BackingImage
+from provision.backing import (
+    BASE,
+    IMAGES,
+    NODE,
+    BackingImage,
+    chosen_extras,
+    platform_images,
+)
 from provision.cache import BUILD
 from provision.console import CONSOLE
 from provision.docker import ensure_engine
@@ -140,10 +147,11 @@ class Provision:
         ]
 
     def write_values(self) -> None:
-        """build/images.yaml: the names of the backing images as values of charts/platform."""
-        images = {name: self.names[name] for name in PLATFORM}
+        """build/images.yaml: values of charts/platform, images by their names and chosen parts."""
+        images = {name: self.names[name] for name in platform_images()}
         images["bootstrap"] = MEMBERS["operator"].image()
-        IMAGES_FILE.write_text(json.dumps({"images": images}, indent=2) + "\n")
+        values = {"images": images, **{name: {"enabled": True} for name in chosen_extras()}}
+        IMAGES_FILE.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def _step_of(image: str) -> str:
@@ -157,7 +165,7 @@ def _with_parts(image: BackingImage) -> list[BackingImage]:
 def bring_up(*, with_members: bool) -> Provision:
     """Everything up to a cluster that holds all images; safe to repeat at any point."""
     run = Provision()
-    wanted = (NODE, BASE, *PLATFORM)
+    wanted = (NODE, BASE, *platform_images())
     run.find_images(wanted)
     tool_steps, tool_artifacts = run.tool_steps()
     build_steps, image_artifacts = run.build_steps(wanted)
@@ -166,7 +174,7 @@ def bring_up(*, with_members: bool) -> Provision:
     tool_names = tuple(step.name for step in tool_steps if not step.name.startswith("helm"))
     # The dear ones last: what is there already is loaded while they compile.
     late = tuple(name for name in ("vault", "traefik") if name not in run.names)
-    early = tuple(name for name in PLATFORM if name not in late)
+    early = tuple(name for name in platform_images() if name not in late)
     steps = [*artifacts, *build_steps, *tool_steps, run.cluster_step(tool_names), *members]
     early_needs = tuple(_step_of(name) for name in early)
     member_needs = tuple(step.name for step in members)
@@ -201,7 +209,7 @@ def build_members() -> None:
 def provide_images() -> Provision:
     """All images on this machine, without a cluster."""
     run = Provision()
-    wanted = (NODE, BASE, *PLATFORM)
+    wanted = (NODE, BASE, *platform_images())
     run.find_images(wanted)
     build_steps, artifacts = run.build_steps(wanted)
     steps = [*artifact_steps(artifacts), *build_steps, *run.member_steps()]

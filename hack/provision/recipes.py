@@ -78,6 +78,7 @@ CATALOG: dict[str, Recipe] = {
         _rootfs("base"),
         _rootfs("kubernetes"),
         _rootfs("postgres"),
+        _rootfs("redis"),
         Recipe("jre", "jre/build", ("uv",), FETCH),
         Recipe("postgres", "postgres/build", ("uv",), FETCH),
         Recipe("kafka", "kafka/build", ("maven",), FETCH),

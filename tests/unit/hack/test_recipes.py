@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.backing import IMAGES, PLATFORM
+from provision.backing import EXTRAS, IMAGES, PLATFORM, chosen_extras
 from provision.commands import ProvisionError
 from provision.recipes import CATALOG, RECIPES, artifact_steps, find_recipe
 from provision.steps import order_steps
@@ -62,7 +62,17 @@ def test_every_image_can_be_built_from_known_artifacts(name: str) -> None:
 
 
 def test_every_image_of_the_platform_has_an_upstream_name() -> None:
-    assert all(":" in IMAGES[name].upstream for name in PLATFORM)
+    assert all(":" in IMAGES[name].upstream for name in (*PLATFORM, *EXTRAS))
+
+
+def test_a_part_that_nobody_asks_for_is_not_provided() -> None:
+    assert chosen_extras({}) == chosen_extras({"PLATFORM_EXTRAS": ""}) == ()
+    assert chosen_extras({"PLATFORM_EXTRAS": "redis,redis"}) == ("redis",)
+
+
+def test_a_part_that_is_not_known_is_answered_with_those_that_are() -> None:
+    with pytest.raises(ProvisionError, match=r"no part 'rediss'; there is redis"):
+        chosen_extras({"PLATFORM_EXTRAS": "rediss"})
 
 
 @pytest.mark.parametrize(
