@@ -33,6 +33,7 @@ from order_service import consumer as order_consumer
 from order_service import relay as order_relay
 from order_service.handlers import sweep
 from stock_service import consumer as stock_consumer
+from stock_service.caching import NoCache
 
 UNTRACED = Tracing(None, 0.0)
 LEASE_SECONDS = 60.0
@@ -110,12 +111,14 @@ class Reading:
 
     topic: str
     models: Any
-    handle: Callable[[Any, Sequence[Any]], None]
+    handle: Callable[[Any, Sequence[Any]], Callable[[], None] | None]
 
 
 READINGS = {
     "order": Reading("stock-events", order_consumer.MODELS, order_consumer.handle),
-    "stock": Reading("stock-commands", stock_consumer.MODELS, stock_consumer.handle),
+    "stock": Reading(
+        "stock-commands", stock_consumer.MODELS, stock_consumer.build_handler(NoCache())
+    ),
     "email": Reading(
         "orders",
         email_consumer.MODELS,

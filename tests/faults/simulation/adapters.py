@@ -17,6 +17,7 @@ from faults.simulation.store import Reach, Store
 from order_service.domain import Order, Status, Verdict
 from order_service.messages import announce as announce_order
 from order_service.relay import reserve_command
+from stock_service.caching import Level
 from stock_service.domain import Decisions, Reservation
 from stock_service.messages import announce as announce_reply
 
@@ -135,13 +136,14 @@ class MemoryShelf:
         known = self._store.table("reservation")
         return {order_id: known[order_id] for order_id in order_ids if order_id in known}
 
-    def write(self, decisions: Decisions) -> None:
-        """Stock, reservations, answers."""
+    def write(self, decisions: Decisions) -> Sequence[Level]:
+        """Stock, reservations, answers; nobody keeps copies here."""
         if any(left < 0 for left in decisions.stock.values()):
             raise psycopg2.IntegrityError("stock_quantity_check")
         self._store.table("stock").update(decisions.stock)
         self._store.table("reservation").update(decisions.reservations)
         self._store.append([announce_reply(reply) for reply in decisions.replies])
+        return []
 
 
 class ForgetfulShelf(MemoryShelf):

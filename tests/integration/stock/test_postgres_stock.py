@@ -36,13 +36,14 @@ def reserve(product: str, quantity: int = 1, order_id: str | None = None) -> Com
 
 def decide(database: Database, *commands: Command) -> list[str]:
     with database.transaction() as cursor:
-        return [r.type for r in decide_batch(commands, PostgresShelf(cursor)).replies]
+        decisions, _ = decide_batch(commands, PostgresShelf(cursor))
+    return [reply.type for reply in decisions.replies]
 
 
 def left(database: Database, product: str) -> int:
     row = PostgresStock(database).get(product)
     assert row is not None
-    return int(row[2])
+    return row.quantity
 
 
 def test_adding_twice_adds_up(database: Database, product: str) -> None:
@@ -53,13 +54,15 @@ def test_adding_twice_adds_up(database: Database, product: str) -> None:
     second = stock.get(product)
     assert first is not None
     assert second is not None
-    assert (first[0], second[2]) == (second[0], 7)
+    assert (first.stock_id, second.quantity) == (second.stock_id, 7)
 
 
 def test_reducing_stops_at_nothing_left(database: Database, product: str) -> None:
     stock = PostgresStock(database)
     stock.add(product, 3)
-    assert stock.reduce(product, 3) == 0
+    nothing = stock.reduce(product, 3)
+    assert nothing is not None
+    assert nothing.quantity == 0
     assert stock.reduce(product, 1) is None
 
 

@@ -44,7 +44,9 @@ class Message(Generic[Model]):
     partition: int = 0
 
 
-Handler = Callable[[Cursor, Sequence[Message[pydantic.BaseModel]]], None]
+Then = Callable[[], None]
+# Writes a batch's effects; may answer what is to be done once they are committed.
+Handler = Callable[[Cursor, Sequence[Message[pydantic.BaseModel]]], Then | None]
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,7 @@ class BatchConsumer:
         if not records:
             return
         steps = self._steps(records)
+        then: Then | None = None
         with self._inbox.transaction() as transaction:
             accepted = transaction.advance(steps)
             current = [r for r in records if self._partition_of(r) in accepted]
@@ -227,7 +230,9 @@ class BatchConsumer:
                     # What a fault says of itself may quote the record: the log names its kind.
                     self._bury(transaction, record, part.cause, part.cause.partition(":")[0])
             else:
-                self._handle(current, transaction)
+                then = self._handle(current, transaction)
+        if then is not None:
+            then()
         self._options.after_commit()
         self._settle(steps, accepted)
 
@@ -272,7 +277,7 @@ class BatchConsumer:
         CONSUMED.labels(record.topic, "dead").inc()
         log.error("consumer.dead_letter", origin=_origin(record), cause=logged)
 
-    def _handle(self, records: Sequence[Record], transaction: InboxTransaction) -> None:
+    def _handle(self, records: Sequence[Record], transaction: InboxTransaction) -> Then | None:
         messages = []
         with ExitStack() as spans:
             for record in records:
@@ -287,7 +292,8 @@ class BatchConsumer:
             if messages:
                 traces = (exemplar(message.traceparent) for message in messages)
                 self._exemplar = next(filter(None, traces), self._exemplar)
-                self._handler(transaction.cursor, messages)
+                return self._handler(transaction.cursor, messages)
+        return None
 
     def _read(self, record: Record, spans: ExitStack) -> Message[pydantic.BaseModel] | None:
         event = read_event(record)

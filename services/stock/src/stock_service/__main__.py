@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from eventbus.command import Service, main
-from eventbus.settings import ServiceSettings
+from stock_service.config import StockSettings
 
 SERVICE = Service(
-    settings=ServiceSettings,
+    settings=StockSettings,
     api="stock_service.app:build_api",
     loops={
         "relay": "stock_service.bootstrap:build_relay",

@@ -4,6 +4,7 @@ from eventbus import assembly
 from eventbus.command import Context
 from eventbus.runtime import Loop
 from stock_service import consumer
+from stock_service.wiring import build_cache
 
 
 def build_relay(context: Context) -> Loop:
@@ -13,4 +14,5 @@ def build_relay(context: Context) -> Loop:
 
 def build_consumer(context: Context) -> Loop:
     """Decides about orders."""
-    return assembly.build_consumer(context, consumer.MODELS, consumer.handle)
+    handler = consumer.build_handler(build_cache(context.settings))
+    return assembly.build_consumer(context, consumer.MODELS, handler)

@@ -1,12 +1,13 @@
 """Kafka → stock: a batch of commands is decided in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from eventbus.batch import Message
+from eventbus.batch import Handler, Message
 from stock_service.adapters.postgres import PostgresShelf
+from stock_service.caching import Cache, Level
 from stock_service.domain import Command
 from stock_service.handlers import decide_batch
 from stock_service.messages import StockCommand
@@ -15,8 +16,18 @@ RELEASE = "ReleaseStock"
 MODELS = {"ReserveStock": StockCommand, RELEASE: StockCommand}
 
 
-def handle(cursor: Cursor, messages: Sequence[Message[Any]]) -> None:
-    """One batch, inside its transaction."""
+def build_handler(cache: Cache) -> Handler:
+    """Decides a batch inside its transaction; copies of what it changed follow the commit."""
+
+    def handle_and_copy(cursor: Cursor, messages: Sequence[Message[Any]]) -> Callable[[], None]:
+        levels = handle(cursor, messages)
+        return lambda: cache.offer(levels)
+
+    return handle_and_copy
+
+
+def handle(cursor: Cursor, messages: Sequence[Message[Any]]) -> Sequence[Level]:
+    """One batch, inside its transaction; answers the levels that it changed."""
     commands = [
         Command(
             release=message.event.type == RELEASE,
@@ -27,4 +38,5 @@ def handle(cursor: Cursor, messages: Sequence[Message[Any]]) -> None:
         )
         for message in messages
     ]
-    decide_batch(commands, PostgresShelf(cursor))
+    _, levels = decide_batch(commands, PostgresShelf(cursor))
+    return levels

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from stock_service.caching import Level
 from stock_service.domain import Command, Decisions, Reservation, decide
 
 
@@ -17,15 +18,14 @@ class Shelf(Protocol):
         """What was decided about these orders before."""
         ...
 
-    def write(self, decisions: Decisions) -> None:
-        """Store the outcome and announce it."""
+    def write(self, decisions: Decisions) -> Sequence[Level]:
+        """Store the outcome and announce it; answers the levels that it changed."""
         ...
 
 
-def decide_batch(commands: Sequence[Command], shelf: Shelf) -> Decisions:
+def decide_batch(commands: Sequence[Command], shelf: Shelf) -> tuple[Decisions, Sequence[Level]]:
     """Lock, decide, write: three statements for a batch, whatever its size."""
     stock = shelf.lock({command.product for command in commands})
     known = shelf.reservations({command.order_id for command in commands})
     decisions = decide(commands, stock, known)
-    shelf.write(decisions)
-    return decisions
+    return decisions, shelf.write(decisions)

@@ -7,7 +7,7 @@ from eventbus.web.api import Api
 from eventbus.web.operations import Answer, Envelope, Operation
 from eventbus.web.problems import Problem
 from stock_service import messages
-from stock_service.adapters.postgres import PostgresStock
+from stock_service.caching import Level, Stock
 
 PREFIX = "/api/v1/stock"
 UNKNOWN = "There is no such product."
@@ -16,7 +16,7 @@ UNKNOWN = "There is no such product."
 class StockRoutes:
     """The operations, bound to what they need."""
 
-    def __init__(self, stock: PostgresStock) -> None:
+    def __init__(self, stock: Stock) -> None:
         self._stock = stock
 
     def register(self, api: Api) -> None:
@@ -42,12 +42,12 @@ class StockRoutes:
 
     def page(self, query: messages.StockQuery) -> Answer:
         """By name."""
-        rows = self._stock.page(query.after, query.limit)
+        levels = self._stock.page(query.after, query.limit)
         headers = {}
-        if len(rows) == query.limit:
-            following = urlencode({"limit": query.limit, "after": rows[-1][1]})
+        if len(levels) == query.limit:
+            following = urlencode({"limit": query.limit, "after": levels[-1].product})
             headers["Link"] = f'<{PREFIX}?{following}>; rel="next"'
-        return Answer([_show(row) for row in rows], headers=headers)
+        return Answer([_show(level) for level in levels], headers=headers)
 
     def add(self, body: messages.StockChange, traceparent: str | None) -> Answer:  # noqa: ARG002
         """Creates the product if it is not known."""
@@ -58,18 +58,18 @@ class StockRoutes:
         """Never below zero."""
         left = self._stock.reduce(body.product, body.quantity)
         if left is not None:
-            return Answer(message=f"Stock is reduced. The remaining quantity: {left}")
+            return Answer(message=f"Stock is reduced. The remaining quantity: {left.quantity}")
         if self._stock.get(body.product) is None:
             raise Problem(404, UNKNOWN)
         raise Problem(400, "Out of stock!")
 
     def get(self, product: str) -> Answer:
         """What is left."""
-        row = self._stock.get(product) if "\0" not in product else None
-        if row is None:
+        level = self._stock.get(product) if "\0" not in product else None
+        if level is None:
             raise Problem(404, UNKNOWN)
-        return Answer(_show(row))
+        return Answer(_show(level))
 
 
-def _show(row: tuple[Any, ...]) -> dict[str, Any]:
-    return {"stockID": row[0], "product": row[1], "quantity": row[2]}
+def _show(level: Level) -> dict[str, Any]:
+    return {"stockID": level.stock_id, "product": level.product, "quantity": level.quantity}

@@ -1,15 +1,17 @@
 """Stock and reservations in Postgres. Every writer locks products in the order of their names."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus import outbox
 from eventbus.database import Database
 from eventbus.identity import new_id
+from stock_service.caching import Level
 from stock_service.domain import Decisions, Reservation, State
 from stock_service.messages import announce
+
+_LEVEL = "stock_id, product, quantity, version"
 
 
 class PostgresShelf:
@@ -39,15 +41,17 @@ class PostgresShelf:
             for row in self._cursor.fetchall()
         }
 
-    def write(self, decisions: Decisions) -> None:
+    def write(self, decisions: Decisions) -> Sequence[Level]:
         """One statement each for stock, reservations and announcements."""
+        levels = []
         if decisions.stock:
             self._cursor.execute(
-                "UPDATE stock AS s SET quantity = v.quantity"
-                " FROM unnest(%s::text[], %s::bigint[]) AS v (product, quantity)"
-                " WHERE s.product = v.product",
+                "UPDATE stock AS s SET quantity = v.quantity, version = s.version + 1"
+                " FROM unnest(%s::text[], %s::bigint[]) AS v (name, quantity)"
+                " WHERE s.product = v.name RETURNING s.stock_id, s.product, s.quantity, s.version",
                 [list(decisions.stock.keys()), list(decisions.stock.values())],
             )
+            levels = [Level(*row) for row in self._cursor.fetchall()]
         if decisions.reservations:
             made = list(decisions.reservations.values())
             self._cursor.execute(
@@ -64,6 +68,7 @@ class PostgresShelf:
                 ],
             )
         outbox.append(self._cursor, [announce(reply) for reply in decisions.replies])
+        return levels
 
 
 class PostgresStock:
@@ -72,41 +77,43 @@ class PostgresStock:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, product: str, quantity: int) -> None:
+    def add(self, product: str, quantity: int) -> Level:
         """An unknown product begins with exactly what is added."""
         with self._database.statement() as cursor:
             cursor.execute(
-                "INSERT INTO stock (stock_id, product, quantity) VALUES (%s, %s, %s)"
+                "INSERT INTO stock (stock_id, product, quantity) VALUES (%s, %s, %s)"  # noqa: S608
                 " ON CONFLICT (product) DO UPDATE"
-                " SET quantity = stock.quantity + excluded.quantity",
+                " SET quantity = stock.quantity + excluded.quantity, version = stock.version + 1"
+                f" RETURNING {_LEVEL}",
                 [new_id(), product, quantity],
             )
+            return Level(*cursor.fetchall()[0])
 
-    def reduce(self, product: str, quantity: int) -> int | None:
+    def reduce(self, product: str, quantity: int) -> Level | None:
         """What is left; None if there is not enough or no such product."""
         with self._database.statement() as cursor:
             cursor.execute(
-                "UPDATE stock SET quantity = quantity - %(quantity)s"
-                " WHERE product = %(product)s AND quantity >= %(quantity)s RETURNING quantity",
+                "UPDATE stock SET quantity = quantity - %(quantity)s, version = version + 1"  # noqa: S608
+                " WHERE product = %(product)s AND quantity >= %(quantity)s"
+                f" RETURNING {_LEVEL}",
                 {"product": product, "quantity": quantity},
             )
             row = cursor.fetchone()
-        return None if row is None else int(row[0])
+        return Level(*row) if row else None
 
-    def get(self, product: str) -> tuple[Any, ...] | None:
-        """Id, product and quantity."""
+    def get(self, product: str) -> Level | None:
+        """What is left."""
         with self._database.statement() as cursor:
-            cursor.execute(
-                "SELECT stock_id, product, quantity FROM stock WHERE product = %s", [product]
-            )
-            return cursor.fetchone()
+            cursor.execute(f"SELECT {_LEVEL} FROM stock WHERE product = %s", [product])  # noqa: S608
+            row = cursor.fetchone()
+        return Level(*row) if row else None
 
-    def page(self, after: str | None, limit: int) -> list[tuple[Any, ...]]:
+    def page(self, after: str | None, limit: int) -> list[Level]:
         """By name."""
         with self._database.statement() as cursor:
             cursor.execute(
-                "SELECT stock_id, product, quantity FROM stock"
+                f"SELECT {_LEVEL} FROM stock"  # noqa: S608
                 " WHERE product > %s ORDER BY product LIMIT %s",
                 [after or "", limit],
             )
-            return cursor.fetchall()
+            return [Level(*row) for row in cursor]
