@@ -10,7 +10,8 @@ _PICKS = 1 << 16
 _CUSTOMERS = 97  # prime, so that customers and products do not walk in step
 
 ORDERS = "/api/v1/order"
-STOCK_ADD = "/api/v1/stock/add"
+STOCK = "/api/v1/stock"
+STOCK_ADD = f"{STOCK}/add"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,15 @@ def stock_mix(host: str, products: int, quantity: int) -> Mix:
         for number in range(products)
     ]
     return Mix(requests, range(products))
+
+
+def level_mix(host: str, products: int) -> Mix:
+    """GETs of what is left of a product, by Zipf's law."""
+    requests = [
+        f"GET {STOCK}/{product_name(number)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        for number in range(products)
+    ]
+    return Mix(requests, zipf_picks(products, 1.0, seed=1))
 
 
 def lookup_mix(host: str, identifiers: Sequence[str]) -> Mix:
