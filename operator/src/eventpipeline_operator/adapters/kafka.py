@@ -29,15 +29,16 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-exp
 )
 
 from eventpipeline_operator.adapters.batching import Batcher
-from eventpipeline_operator.adapters.kafka_errors import (
+from eventpipeline_operator.adapters.kafka_answers import (
     AWAY,
     DENIED,
     EXPECTED,
+    Answer,
     classified,
     located,
+    settle,
 )
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, Settings
-from eventpipeline_operator.adapters.metrics import KAFKA_CALLS
 from eventpipeline_operator.api.observed import ObservedTopic
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import KafkaAccess
@@ -53,7 +54,8 @@ VISIBLE_SECONDS, VISIBLE_FIRST = 5.0, 0.05
 CONFIGS_A_CALL = 200  # an answer lists every key of every topic: 1,000 at once cost 30 MB
 CLUSTERS = 32
 
-Answer = Any | KafkaError
+EXPLICIT = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+
 T = TypeVar("T")
 W = TypeVar("W")
 
@@ -263,11 +265,7 @@ def _observed(name: str, answer: Answer) -> ObservedTopic | KafkaError:
 def _explicit(answer: Answer) -> dict[str, str] | KafkaError:
     if isinstance(answer, KafkaError):
         return answer
-    return {
-        key: entry.value
-        for key, entry in answer.items()
-        if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
-    }
+    return {key: entry.value for key, entry in answer.items() if entry.source == EXPLICIT}
 
 
 def _by_name(futures: Mapping[ConfigResource, Future[Any]]) -> dict[str, Future[Any]]:
@@ -286,21 +284,3 @@ def _alteration(name: str, change: ConfigChange) -> ConfigResource:
         for key, value in change.items()
     ]
     return ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
-
-
-async def settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, Answer]:
-    """Await all futures of one call; a failure of one is its answer."""
-    results = await asyncio.gather(
-        *(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True
-    )
-    answers: dict[str, Answer] = {}
-    for name, result in zip(futures, results, strict=True):
-        if isinstance(result, KafkaException):
-            answers[name] = result.args[0]
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            answers[name] = result
-    failed = any(isinstance(a, KafkaError) and a.code() not in EXPECTED for a in answers.values())
-    KAFKA_CALLS.labels(call=call, outcome="failed" if failed else "ok").inc()
-    return answers

@@ -26,10 +26,9 @@ from eventpipeline_operator.adapters.kafka import (
     WRITE_SECONDS,
     Cluster,
     KafkaAdmin,
-    settle,
 )
+from eventpipeline_operator.adapters.kafka_answers import AWAY, classified, settle
 from eventpipeline_operator.adapters.kafka_commits import Commits
-from eventpipeline_operator.adapters.kafka_errors import AWAY, classified
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, Settings
 from eventpipeline_operator.api.observed import TopicUsage
 from eventpipeline_operator.api.reasons import Reason

@@ -23,7 +23,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-exp
     OffsetSpec,
 )
 
-from eventpipeline_operator.adapters.kafka import Cluster, KafkaAdmin, settle
+from eventpipeline_operator.adapters.kafka import Cluster, KafkaAdmin
+from eventpipeline_operator.adapters.kafka_answers import settle
 from eventpipeline_operator.adapters.kafka_commits import Commits
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity
 from eventpipeline_operator.api.offsets import GroupOffsets, PartitionOffsets

@@ -5,6 +5,20 @@ from typing import Any
 import kopf
 
 
+class NoEssence(kopf.DiffBaseStorage):
+    """kopf copies each body several times to tell what changed; our handlers do not ask for it."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Nothing is compared."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        """Nothing was kept."""
+
+    def store(self, **_: Any) -> None:
+        """Nothing is kept."""
+
+
 @kopf.on.startup()
 async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     """Time limits against silent watches; no annotations, no events, no peering of kopf's own."""
@@ -20,6 +34,7 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.scanning.disabled = True
     settings.posting.loggers = False
     settings.peering.standalone = True
+    settings.persistence.diffbase_storage = NoEssence()
     # A watch that broke off is begun anew (main.py): by default kopf kills the process for it.
     settings.process.ultimate_exiting_timeout = None
 

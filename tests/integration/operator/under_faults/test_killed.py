@@ -93,7 +93,7 @@ class Trial:
             self._cluster.finish_rollouts()
             return self._cluster.condition("Ready").get("status") == "True"
 
-        wait_for("the shop to be Ready", settled, seconds=60, interval=0.2)
+        wait_for("the shop to be Ready", settled, seconds=240, interval=0.2)
 
     def _lives(self) -> int:
         return len(self._database.leases(self._cluster.namespace))
