@@ -30,7 +30,7 @@ READER = {
             ([""], ["configmaps", "serviceaccounts", "services", "pods"]),
             (["apps"], ["deployments"]),
             (["batch"], ["jobs"]),
-            (["networking.k8s.io"], ["ingresses"]),
+            (["networking.k8s.io"], ["ingresses", "networkpolicies"]),
             (["policy"], ["poddisruptionbudgets"]),
         )
     ],

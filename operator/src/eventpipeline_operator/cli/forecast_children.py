@@ -27,9 +27,11 @@ from eventpipeline_operator.cli.comparing import compare
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
     SecretReference,
+    TrafficRecord,
     WorkloadRecord,
 )
 from eventpipeline_operator.desired.routes import build_route, settle_route
+from eventpipeline_operator.desired.traffic import build_traffic
 from eventpipeline_operator.desired.workloads import build_migration, build_workloads
 from eventpipeline_operator.reconcile.ports import Record
 
@@ -89,18 +91,30 @@ def _render(
 ) -> _Wanted:
     applied: list[Json] = []
     kept = {Ref.of(m) for r in references.values() for m in render(pipeline, r)}
+    traffic = build_traffic(pipeline)
     for service in pipeline.services:
         migration = build_migration(pipeline, service, references)
         if migration:
-            manifests = render(pipeline, migration)
+            manifests = _with_traffic(pipeline, migration, traffic)
             kept |= {Ref.of(m) for m in manifests}
             if not _is_done(pipeline, migration, live):
                 applied += manifests
         for record in build_workloads(pipeline, service, references):
-            applied += render(pipeline, _scaled(pipeline, record, live))
+            applied += _with_traffic(pipeline, _scaled(pipeline, record, live), traffic)
     for route in routes:
         applied += render(pipeline, route)
     return _Wanted(applied, kept | {Ref.of(m) for m in applied})
+
+
+def _with_traffic(
+    pipeline: EventPipeline,
+    record: MigrationRecord | WorkloadRecord,
+    traffic: Mapping[str, TrafficRecord],
+) -> list[Json]:
+    """What lets its connections through comes before it."""
+    allowed = traffic.get(record.name)
+    policies = render(pipeline, allowed) if allowed else []
+    return [*policies, *render(pipeline, record)]
 
 
 def _is_done(pipeline: EventPipeline, migration: MigrationRecord, live: Mapping[Ref, Json]) -> bool:

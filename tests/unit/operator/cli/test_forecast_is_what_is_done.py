@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from eventpipeline_operator.adapters.kube.manifests import render
 from eventpipeline_operator.adapters.kube.resources import Ref
+from eventpipeline_operator.api.types import EventPipeline
 from eventpipeline_operator.cli.changes import Sight, System
 from eventpipeline_operator.cli.forecast import NEW, forecast
 from eventpipeline_operator.desired.records import SecretReference
@@ -17,6 +18,7 @@ from unit.operator.fakes import World
 async def test_what_is_foreseen_of_a_new_object_is_what_the_step_applies() -> None:
     spec = build_spec()
     spec["services"][0]["workers"][1]["scale"] = {"max": 3}
+    spec["networkPolicy"] = {"enabled": True}
     pipeline, world = build_pipeline(spec, uid=""), World()
     delivered = {
         s.name: SecretReference(s.name, NEW, "", tuple(s.env), tuple(s.files))
@@ -25,7 +27,7 @@ async def test_what_is_foreseen_of_a_new_object_is_what_the_step_applies() -> No
     for _ in range(2):  # the first pass begins migrations
         scaler = Scaler(world.lags, world.runtime)
         await reconcile_workloads(pipeline, world.runtime, scaler, delivered, "traefik")
-    applied = refs(world.runtime.applied.values())
+    applied = refs(pipeline, world.runtime.applied.values())
 
     found = forecast(build_body(spec), Sight(topics={}, traefik_class="traefik"))
     foreseen = {c.subject for c in found.changes if c.system is System.KUBERNETES}
@@ -33,6 +35,5 @@ async def test_what_is_foreseen_of_a_new_object_is_what_the_step_applies() -> No
     assert not found.problems
 
 
-def refs(records: Iterable[Record]) -> set[str]:
-    pipeline = build_pipeline(uid="")
+def refs(pipeline: EventPipeline, records: Iterable[Record]) -> set[str]:
     return {str(Ref.of(m)) for record in records for m in render(pipeline, record)}
