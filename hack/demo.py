@@ -114,6 +114,7 @@ Look around (any browser resolves *.localhost):
   its page      http://shop.localhost:{port}/api/v1/order/docs
   mails         http://mail.localhost:{port}/
   traces        http://zipkin.localhost:{port}/zipkin/
+  dashboard     http://metrics.localhost:{port}/consoles/eventpipeline-traffic.html
 
   export KUBECONFIG={Path("build/kubeconfig")}    # kubectl itself: build/bin/kubectl
   kubectl get eventpipelines -A

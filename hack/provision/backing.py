@@ -97,11 +97,12 @@ IMAGES: dict[str, BackingImage] = {
         ),
         BackingImage("vault", upstream="hashicorp/vault:1.18.0", base=BASE, artifacts=("vault",)),
         BackingImage("traefik", upstream="traefik:v3.6.1", base=BASE, artifacts=("traefik",)),
+        BackingImage("prometheus", upstream="prom/prometheus:v2.53.5", rootfs="prometheus"),
     )
 }
 
 # What charts/platform runs, by the keys of its values.
-PLATFORM = ("postgres", "kafka", "vault", "traefik", "zipkin", "maildev")
+PLATFORM = ("postgres", "kafka", "vault", "traefik", "zipkin", "maildev", "prometheus")
 # What it runs besides, for who asks for it.
 EXTRAS = ("redis",)
 

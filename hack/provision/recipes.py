@@ -79,6 +79,7 @@ CATALOG: dict[str, Recipe] = {
         _rootfs("kubernetes"),
         _rootfs("postgres"),
         _rootfs("redis"),
+        _rootfs("prometheus"),
         Recipe("jre", "jre/build", ("uv",), FETCH),
         Recipe("postgres", "postgres/build", ("uv",), FETCH),
         Recipe("kafka", "kafka/build", ("maven",), FETCH),

@@ -134,4 +134,5 @@ def _platform_values() -> list[str | Path]:
 
 def _operator_values() -> list[str | Path]:
     repository, tag = MEMBERS["operator"].image().rsplit(":", 1)
-    return ["--set", f"image.repository={repository}", "--set", f"image.tag={tag}"]
+    image = ("--set", f"image.repository={repository}", "--set", f"image.tag={tag}")
+    return [*image, "--set", "dashboards.install=true"]

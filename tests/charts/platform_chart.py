@@ -1,7 +1,9 @@
 """The platform chart as helm renders it: values in, Kubernetes objects out."""
 
+import importlib.util
 import subprocess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -68,6 +70,17 @@ def find_chart() -> PlatformChart:
     if isinstance(directory, str):
         pytest.skip(directory)
     return PlatformChart(directory / "helm")
+
+
+def load_script(component: str, name: str) -> ModuleType:
+    """A program that the chart brings along, as a module."""
+    path = CHART / "files" / component / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def list_names(manifests: list[Manifest]) -> set[str]:

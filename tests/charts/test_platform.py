@@ -12,7 +12,7 @@ from charts.platform_chart import (
     list_pods,
 )
 
-COMPONENTS = ("kafka", "postgres", "vault", "zipkin", "maildev", "traefik")
+COMPONENTS = ("kafka", "postgres", "vault", "zipkin", "maildev", "traefik", "prometheus")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,7 @@ def test_services_have_the_names_that_the_example_refers_to(manifests: list[Mani
         "zipkin": [9411],
         "maildev": [1025, 1080],
         "traefik": [80],
+        "prometheus": [9090],
     }
 
 
@@ -74,7 +75,11 @@ def test_pages_have_an_ingress_each(manifests: list[Manifest]) -> None:
         for manifest in manifests
         if manifest["kind"] == "Ingress"
     }
-    assert hosts == {"maildev": "mail.localhost", "zipkin": "zipkin.localhost"}
+    assert hosts == {
+        "maildev": "mail.localhost",
+        "zipkin": "zipkin.localhost",
+        "prometheus": "metrics.localhost",
+    }
 
 
 def test_ingresses_have_a_switch(platform_chart: PlatformChart) -> None:
@@ -138,8 +143,9 @@ def test_every_container_requests_what_a_small_node_can_give(manifests: list[Man
 
 
 def test_every_server_has_probes(manifests: list[Manifest]) -> None:
+    helpers = ("own-volume", "prepare", "discover")
     for name, container in list_containers(manifests).items():
-        if name.split("/")[0] in COMPONENTS and "own-volume" not in name and "prepare" not in name:
+        if name.split("/")[0] in COMPONENTS and not name.split("/")[1].startswith(helpers):
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container), name
             assert container["startupProbe"]["periodSeconds"] <= 2, name
 
@@ -150,7 +156,7 @@ def test_only_who_asks_the_api_server_has_a_token(manifests: list[Manifest]) -> 
         for name, spec in list_pods(manifests).items()
         if spec["automountServiceAccountToken"]
     }
-    assert with_token == {"vault", "traefik"}
+    assert with_token == {"vault", "traefik", "prometheus"}
 
 
 def test_no_rollout_waits_for_a_port_or_volume_that_the_old_pod_has(

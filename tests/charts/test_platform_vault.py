@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +13,7 @@ import hvac
 import psycopg2
 import pytest
 
-from charts.platform_chart import CHART, PlatformChart
+from charts.platform_chart import PlatformChart, load_script
 from charts.platform_servers import CREDENTIALS, LocalVault, PreparedPostgres
 from servers.local import find_artifact, stop_process
 from servers.waiting import wait_for
@@ -35,15 +34,6 @@ class MemoryKeyStore:
         self.keys = keys or self.keys
 
 
-def load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, CHART / "files" / "vault" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def vault_server(
     platform_chart: PlatformChart, tmp_path_factory: pytest.TempPathFactory
@@ -59,7 +49,7 @@ def vault_server(
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    return load_script("bootstrap_vault")
+    return load_script("vault", "bootstrap_vault")
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +233,7 @@ def test_keys_that_are_lost_are_no_reason_to_wait(
 def test_a_restarted_vault_is_unsealed_with_everything_it_held(
     vault: Any, vault_server: LocalVault, store: MemoryKeyStore, tmp_path: Path
 ) -> None:
-    unsealer = load_script("unseal_vault")
+    unsealer = load_script("vault", "unseal_vault")
     key_file = tmp_path / "unseal-key"
     stop_process(vault_server.process)
     vault_server.start()
