@@ -334,8 +334,9 @@ def redrive(evidence: Evidence) -> Iterator[Finding]:
     before, after = evidence.state, evidence.redriven
     if after is None:
         return
-    sent = Counter((letter.service, letter.cause) for letter in before.dead_letters)
-    back = Counter((letter.service, letter.cause) for letter in after.dead_letters) - sent
+    kept = Counter((letter.service, letter.cause) for letter in before.dead_letters)
+    back = Counter((letter.service, letter.cause) for letter in after.dead_letters) - kept
+    sent = Counter(_heard_again(before))
     for letter in (sent - back).elements():
         yield Finding(Sort.LOST, "a dead letter survives redrive", str(letter))
     for letter in (back - sent).elements():
@@ -347,6 +348,14 @@ def redrive(evidence: Evidence) -> Iterator[Finding]:
     for where, count in (*after.outbox.items(), *after.lag.items()):
         if count:
             yield Finding(Sort.LOST, "a redrive comes to rest", f"{where}: {count}")
+
+
+def _heard_again(state: State) -> Iterator[tuple[str, str]]:
+    """Every reader of a topic hears what one of them sends again, and has its own words for it."""
+    words = {(letter.origin, letter.service): letter.cause for letter in state.dead_letters}
+    for letter in state.dead_letters:
+        for reader in readers_of(letter.origin.partition("/")[0]) or [letter.service]:
+            yield reader, words.get((letter.origin, reader), letter.cause)
 
 
 def processes(evidence: Evidence) -> Iterator[Finding]:

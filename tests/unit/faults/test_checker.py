@@ -7,7 +7,7 @@ import pytest
 
 from faults.checker import Evidence, Sort, check
 from faults.history import Attempt, Operation, Outcome, Poison, Strike
-from faults.layout import SENDING_THREADS
+from faults.layout import SENDING_THREADS, topic
 from faults.mailsink import Mail
 from faults.observe import DeadLetter, Letter, Logged, Move, Order, State
 
@@ -167,6 +167,17 @@ def test_one_fault_hides_no_more_mails_than_there_are_senders() -> None:
     ]
     evidence = replace(GOOD, strikes=[kill], mails=[MAIL, *copies])
     assert "a fault hides what was in hand, no more" in invariants(evidence)
+
+
+def test_each_reader_of_a_topic_hears_what_another_sends_again() -> None:
+    origin = f"{topic('orders')}/0/3"
+    letters = [DeadLetter("email", origin, "no text"), DeadLetter("order", origin, "no JSON")]
+    before = replace(STATE, dead_letters=letters, forwarded=[origin] * 2)
+    evidence = replace(GOOD, poisons=[Poison(origin)], state=before)
+    assert check(replace(evidence, redriven=replace(before, dead_letters=letters * 3))) == []
+    for times in (2, 4):
+        wrong = replace(evidence, redriven=replace(before, dead_letters=letters * times))
+        assert "a dead letter survives redrive" in invariants(wrong)
 
 
 def test_positions_that_the_injector_moved_are_not_held_against_anyone() -> None:
