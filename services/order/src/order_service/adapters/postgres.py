@@ -1,33 +1,57 @@
 """Orders in Postgres; every change and its outbox row are one statement or one transaction."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus import outbox
-from eventbus.database import Database
+from eventbus.database import RECORD_ERRORS, Database
+from eventbus.grouping import Grouped
 from order_service.domain import Order, Status, Verdict
 from order_service.messages import OrderQuery, announce
 from order_service.relay import reserve_command
 
 _COLUMNS = "order_id, product, quantity, customer_email, created_at, status, reason, version"
 
-# One round trip for the order and its announcement, planned once per connection.
+# One round trip for orders and their announcements, planned once per connection. Keys are locked
+# in one order (the caller's), so that two such statements never wait for each other in a circle.
 PREPARE_PLACE = """
-PREPARE place (uuid, text, int, text, timestamptz, text, text, text, text, text, text) AS
-WITH placed AS (
+PREPARE place (uuid[], text[], int[], text[], timestamptz[], text[], text[], text[], text[],
+               text, text) AS
+WITH asked AS (
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    AS a (order_id, product, quantity, customer_email, created_at, idempotency_key, event_id, data,
+          traceparent)
+), placed AS (
     INSERT INTO orders (order_id, product, quantity, customer_email, created_at, status, version,
                         idempotency_key)
-    VALUES ($1, $2, $3, $4, $5, 'PENDING', 1, $6)
+    SELECT order_id, product, quantity, customer_email, created_at, 'PENDING', 1, idempotency_key
+    FROM asked
     ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-    RETURNING order_id::text
+    RETURNING order_id
+), announced AS (
+    INSERT INTO outbox (topic, key, type, event_id, subject, data, traceparent)
+    SELECT $10, order_id::text, $11, event_id, order_id::text, data, traceparent
+    FROM asked JOIN placed USING (order_id)
 )
-INSERT INTO outbox (topic, key, type, event_id, subject, data, traceparent)
-SELECT $7, order_id, $8, $9, order_id, $10, $11 FROM placed
+SELECT order_id FROM placed
 """
-_PLACE = "EXECUTE place (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+_PLACE = (
+    "EXECUTE place (%s::uuid[], %s::text[], %s::int[], %s::text[], %s::timestamptz[], %s::text[],"
+    " %s::text[], %s::text[], %s::text[], %s, %s)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placement:
+    """One order on its way into the table."""
+
+    order: Order
+    key: str | None
+    traceparent: str | None
 
 
 def to_order(row: tuple[Any, ...]) -> Order:
@@ -41,28 +65,35 @@ class PostgresOrders:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._grouped = Grouped(self._place_all, lambda error: isinstance(error, RECORD_ERRORS))
 
     def place(self, order: Order, key: str | None, traceparent: str | None) -> bool:
-        """One statement, one round trip, one commit."""
-        event = announce(order, traceparent)
+        """One statement and one commit, shared with whoever places an order at the same time."""
+        return self._grouped(_Placement(order, key, traceparent))
+
+    def _place_all(self, placements: Sequence[_Placement]) -> list[bool]:
+        ordered = sorted(placements, key=lambda placement: placement.key or "")
+        orders = [placement.order for placement in ordered]
+        events = [announce(placement.order, placement.traceparent) for placement in ordered]
         with self._database.statement() as cursor:
             cursor.execute(
                 _PLACE,
                 [
-                    order.id,
-                    order.product,
-                    order.quantity,
-                    order.customer_email,
-                    order.created_at,
-                    key,
-                    event.topic,
-                    event.type,
-                    event.event_id,
-                    event.data,
-                    traceparent,
+                    [order.id for order in orders],
+                    [order.product for order in orders],
+                    [order.quantity for order in orders],
+                    [order.customer_email for order in orders],
+                    [order.created_at for order in orders],
+                    [placement.key for placement in ordered],
+                    [event.event_id for event in events],
+                    [event.data for event in events],
+                    [event.traceparent for event in events],
+                    events[0].topic,
+                    events[0].type,
                 ],
             )
-            return cursor.rowcount == 1
+            placed = {row[0] for row in cursor.fetchall()}
+        return [placement.order.id in placed for placement in placements]
 
     def by_key(self, key: str) -> Order | None:
         """The order that was placed under a key."""
