@@ -130,7 +130,8 @@ class KafkaServer:
             login = f"name={self._secure.username},password={self._secure.password}"
             users = ["--add-scram", f"SCRAM-SHA-512=[{login}]"]
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # An id that began with a dash would be read as an option.
+        cluster = f"K{base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip('=')[1:]}"
         subprocess.run(
             self._command(
                 "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties, *users
