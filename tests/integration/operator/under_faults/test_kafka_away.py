@@ -102,6 +102,7 @@ def test_an_outage_at_rest_shows_and_changes_nothing(
     before, topics = cluster.versions(), cluster.get("eventpipeline", "shop")["status"]["topics"]
     kafka.stop(kill=True)
     cluster.wait_for_condition("TopicsReady", "False", "KafkaUnavailable")
+    wait_for("the journal to be written", lambda: operator.metric("journal_pending") == 0)
     writes, end = operator.writes(), time.monotonic() + seconds
     wait_for("time to pass", lambda: time.monotonic() > end, seconds=seconds + 5)
     assert operator.writes() == writes

@@ -63,16 +63,19 @@ def replicas(
     """Leader and standby; who of the two came first is not foreseen."""
     operator.stop()
     pair = [Replica(kubernetes, tmp_path, name) for name in ("one", "two")]
-    for replica in pair:
-        replica.process.start()
-    wait_for("both", lambda: all(r.process.metric("leader") is not None for r in pair))
-    wait_for("a leader", lambda: any(replica.leads for replica in pair))
-    leader = next(replica for replica in pair if replica.leads)
-    yield leader, next(replica for replica in pair if replica is not leader)
-    for replica in pair:
-        replica.end()
-    operator.start()
-    operator.wait_until_leading()
+    try:
+        for replica in pair:
+            replica.process.start()
+        wait_for("both", lambda: all(r.process.metric("leader") is not None for r in pair),
+                 seconds=120)  # fmt: skip
+        wait_for("a leader", lambda: any(replica.leads for replica in pair))
+        leader = next(replica for replica in pair if replica.leads)
+        yield leader, next(replica for replica in pair if replica is not leader)
+    finally:
+        for replica in pair:
+            replica.end()
+        operator.start()
+        operator.wait_until_leading()
 
 
 def test_a_frozen_leader_that_wakes_up_writes_nothing_more(
