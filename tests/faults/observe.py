@@ -166,6 +166,10 @@ class Observer:
             for name in names
         }
 
+    def letter_ids(self, service: str) -> list[str]:
+        """What a service has put aside so far, as `redrive` takes it."""
+        return [str(row[0]) for row in self._rows(service, "SELECT id FROM dead_letter")]
+
     def _lag_of(self, service: str, name: str) -> int:
         positions: dict[int, int] = dict(
             self._rows(

@@ -143,9 +143,11 @@ class _Run:
         return struck
 
     def _redrive(self, servers: Stack, site: Site, observer: Observer) -> State:
-        """Send every dead letter on its way again, as a person would."""
-        for service in CONSUMED:
-            servers.command(site, service, "redrive")
+        """Send every dead letter on its way again, as a person would; what comes back stays."""
+        letters = {service: observer.letter_ids(service) for service in CONSUMED}
+        for service, ids in letters.items():
+            if ids:
+                servers.command(site, service, "redrive", *ids)
         self._wait_until_quiet(observer)
         return observer.state()
 

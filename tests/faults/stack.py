@@ -128,10 +128,10 @@ class Stack:
             with contextlib.closing(psycopg2.connect(url)) as connection, connection:
                 connection.cursor().execute(_AUDIT)
 
-    def command(self, site: Site, service: str, command: str) -> None:
+    def command(self, site: Site, service: str, command: str, *arguments: str) -> None:
         """A command of a service that ends by itself."""
         ended = subprocess.run(
-            [sys.executable, "-m", f"{service}_service", command],
+            [sys.executable, "-m", f"{service}_service", command, *arguments],
             env=build_environment(Role(service, "api", command), site, command),
             check=False,
             capture_output=True,
