@@ -110,7 +110,8 @@ def ready_shop(shop: Json, cluster: Cluster, operator: OperatorProcess) -> Json:
     wait_for("the Deployments", lambda: len(cluster.names("deployments")) == 3)
     cluster.finish_rollouts()
     cluster.wait_for_condition("Ready", "True", "Succeeded")
-    wait_for("the journal to be written", lambda: operator.metric("journal_pending") == 0)
+    if operator.pid:  # where others stand in for it, they are asked by the test
+        wait_for("the journal to be written", lambda: operator.metric("journal_pending") == 0)
     return shop
 
 
