@@ -11,42 +11,36 @@ from confluent_kafka.admin import AdminClient
 
 from eventpipeline_operator.adapters.local.backing.packages import KafkaPrograms
 from eventpipeline_operator.adapters.local.backing.ports import HOST, choose_port
-from eventpipeline_operator.adapters.local.backing.process import ServerProcess, run_program
+from eventpipeline_operator.adapters.local.backing.process import (
+    BackingServer,
+    ServerProcess,
+    run_program,
+)
 
 PORT = 9092
 READY_SECONDS = 120.0
-STOP_SECONDS = 20.0
 # One compiler and one collector thread: half the memory, and no slower at this size.
 JAVA = ("-Xms96m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k")
 LOGGING = "-Dlog4j2.level=WARN"
 
 
-class KafkaServer:
+class KafkaServer(BackingServer):
     """The broker; its topics and its cluster id stay in the directory."""
 
     name = "kafka"
+    stop_seconds = 20.0
 
     def __init__(self, programs: KafkaPrograms, directory: Path, port: int = PORT) -> None:
+        super().__init__(ServerProcess("Kafka", directory / "kafka.log"))
         self._programs = programs
         self._directory = directory
         self._properties = directory / "server.properties"
-        self._process = ServerProcess("Kafka", directory / "kafka.log")
         self.port = port
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients find it, true once it has been started."""
         return f"{HOST}:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        """Where it writes what it has to say."""
-        return self._process.log
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id, None while it does not run."""
-        return self._process.pid
 
     async def start(self) -> None:
         """Start it, formatting its storage before the first time, and wait until it answers."""
@@ -60,10 +54,6 @@ class KafkaServer:
             await run_program(self._command("kafka.tools.StorageTool", *arguments), self.log)
         await self._process.start(self._command("kafka.Kafka", self._properties))
         await self._process.wait_until(self._answers, READY_SECONDS)
-
-    async def stop(self) -> None:
-        """Stop it; what it holds stays."""
-        await self._process.stop(STOP_SECONDS)
 
     def _command(self, main: str, *arguments: str | Path) -> list[str | Path]:
         classpath = f"{self._programs.jars}/*"

@@ -15,12 +15,15 @@ from psycopg2 import extensions
 from eventpipeline_operator.adapters.local.backing.errors import BackingError
 from eventpipeline_operator.adapters.local.backing.housing import house
 from eventpipeline_operator.adapters.local.backing.ports import HOST, choose_port
-from eventpipeline_operator.adapters.local.backing.process import ServerProcess, run_program
+from eventpipeline_operator.adapters.local.backing.process import (
+    BackingServer,
+    ServerProcess,
+    run_program,
+)
 
 PORT = 5432
 OWNER = "postgres"
 READY_SECONDS = 60.0
-STOP_SECONDS = 20.0
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -33,16 +36,17 @@ SETTINGS = {
 }
 
 
-class PostgresServer:
+class PostgresServer(BackingServer):
     """One server; who may connect to what is decided by who prepares its databases."""
 
     name = "postgres"
+    stop_seconds = 20.0
 
     def __init__(self, binaries: Path, directory: Path, port: int = PORT) -> None:
         self._binaries = binaries
         self._user = unprivileged_user()
         self._directory = directory
-        self._process = self._new_process()
+        super().__init__(self._new_process())
         self._password = ""
         self.port = port
 
@@ -50,16 +54,6 @@ class PostgresServer:
     def address(self) -> str:
         """Host and port, true once it has been started."""
         return f"{HOST}:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        """Where it writes what it has to say."""
-        return self._process.log
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id, None while it does not run."""
-        return self._process.pid
 
     def url(self, database: str = OWNER) -> str:
         """The URL of a database for the server's owner: it carries the password."""
@@ -77,10 +71,6 @@ class PostgresServer:
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         await self._process.start([self._binaries / "postgres", "-D", data, *options])
         await self._process.wait_until(self._answers, READY_SECONDS)
-
-    async def stop(self) -> None:
-        """Stop it; what it holds stays."""
-        await self._process.stop(STOP_SECONDS)
 
     async def _initialize(self, data: Path, password: Path) -> None:
         shutil.rmtree(data, ignore_errors=True)  # an attempt that was broken off

@@ -96,6 +96,29 @@ class ServerProcess:
         self._process = None
 
 
+class BackingServer:
+    """What every server here has in common: one process, its log, its end."""
+
+    stop_seconds: float
+
+    def __init__(self, process: ServerProcess) -> None:
+        self._process = process
+
+    @property
+    def log(self) -> Path:
+        """Where it writes what it has to say."""
+        return self._process.log
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, None while it does not run."""
+        return self._process.pid
+
+    async def stop(self) -> None:
+        """Stop it; what it holds stays."""
+        await self._process.stop(self.stop_seconds)
+
+
 async def run_program(
     command: Sequence[str | Path],
     log: Path,

@@ -16,12 +16,11 @@ from hvac import exceptions as refused
 
 from eventpipeline_operator.adapters.local.backing.errors import BackingError
 from eventpipeline_operator.adapters.local.backing.ports import HOST, choose_port
-from eventpipeline_operator.adapters.local.backing.process import ServerProcess
+from eventpipeline_operator.adapters.local.backing.process import BackingServer, ServerProcess
 from eventpipeline_operator.adapters.local.files import read_json, write_private
 
 PORT = 8200
 READY_SECONDS = 60.0
-STOP_SECONDS = 15.0
 CALL_SECONDS = 10
 CONFIGURATION = """\
 storage "raft" {{
@@ -42,35 +41,26 @@ disable_mlock = true
 """
 
 
-class VaultServer:
+class VaultServer(BackingServer):
     """One server; `client` has all rights."""
 
     name = "vault"
+    stop_seconds = 15.0
 
     def __init__(self, programs: Path, directory: Path, port: int = PORT) -> None:
+        # Politely also when we are killed: its plugins are processes that it has to end.
+        log = directory / "vault.log"
+        super().__init__(ServerProcess("Vault", log, orphaned=signal.SIGTERM))
         self.plugins = programs / "plugins"
         self._programs = programs
         self._directory = directory
         self._keys = directory / "keys.json"
-        # Politely also when we are killed: its plugins are processes that it has to end.
-        log = directory / "vault.log"
-        self._process = ServerProcess("Vault", log, orphaned=signal.SIGTERM)
         self.port = port
 
     @property
     def address(self) -> str:
         """Where clients find it, true once it has been started."""
         return f"http://{HOST}:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        """Where it writes what it has to say."""
-        return self._process.log
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id, None while it does not run."""
-        return self._process.pid
 
     def client(self) -> Any:
         """A client that may do everything."""
@@ -86,10 +76,6 @@ class VaultServer:
         await self._process.wait_until(self._listens, READY_SECONDS)
         await asyncio.to_thread(self._open)
         await self._process.wait_until(self._serves, READY_SECONDS)
-
-    async def stop(self) -> None:
-        """Stop it; what it holds stays."""
-        await self._process.stop(STOP_SECONDS)
 
     def _prepare(self) -> None:
         data = self._directory / "data"
@@ -108,9 +94,8 @@ class VaultServer:
     def _open(self) -> None:
         client = self.client()
         if not client.sys.is_initialized():
-            write_private(
-                self._keys, "{}"
-            )  # refuses now, if it refuses, and not when there are keys
+            # Refuses now, if it refuses, and not when there are keys.
+            write_private(self._keys, "{}")
             made = client.sys.initialize(secret_shares=1, secret_threshold=1)
             keys = {"unseal_key": made["keys_base64"][0], "root_token": made["root_token"]}
             write_private(self._keys, json.dumps(keys))
