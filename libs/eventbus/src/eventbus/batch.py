@@ -8,7 +8,6 @@ aside as a dead letter, so that a poison record never stops a partition.
 
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ import pydantic
 import structlog
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from eventbus.clock import GATHER_SECONDS, Clock, SystemClock
+from eventbus.clock import GATHER_SECONDS, Clock, SystemClock, wait_until
 from eventbus.consumer import Answer, Consumer, Partition
 from eventbus.database import is_outage
 from eventbus.envelope import Event, Record, read_event
@@ -118,14 +117,12 @@ class BatchConsumer:
         self._heartbeat.beat()
         records = self._consumer.poll(self._options.poll_seconds, self._options.limit)
         if records:
-            started, self._exemplar = time.perf_counter(), None
-            began = self._clock.monotonic()
+            began, self._exemplar = self._clock.monotonic(), None
             self._carry(records)
-            BATCH_SECONDS.observe(time.perf_counter() - started, self._exemplar)
+            BATCH_SECONDS.observe(self._clock.monotonic() - began, self._exemplar)
             BATCH_RECORDS.observe(len(records))
             if len(records) < self._options.limit:
-                pause = began + self._options.gather_seconds - self._clock.monotonic()
-                self._clock.wait(self._stop, max(0.0, pause))
+                wait_until(began + self._options.gather_seconds, self._clock, self._stop)
         self._report_lag()
         return len(records)
 

@@ -41,3 +41,8 @@ class SystemClock:
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Sleep on the event itself, so that a stop is noticed at once."""
         return stop.wait(seconds)
+
+
+def wait_until(moment: float, clock: Clock, stop: threading.Event) -> None:
+    """Sleep until a moment of the monotonic clock, unless it is over or `stop` is set."""
+    clock.wait(stop, max(0.0, moment - clock.monotonic()))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from eventbus.clock import GATHER_SECONDS, Clock, SystemClock
+from eventbus.clock import GATHER_SECONDS, Clock, SystemClock, wait_until
 from eventbus.envelope import Event, Outgoing, timestamp
 from eventbus.errors import PublishFailed, Unavailable
 from eventbus.metrics import RELAY_AGE, RELAY_PUBLISHED
@@ -87,8 +87,7 @@ class Relay:
         if not rows:
             self._queue.wait(self._options.idle_seconds)
         elif rows < self._options.limit:
-            pause = began + self._options.gather_seconds - self._clock.monotonic()
-            self._clock.wait(stop, max(0.0, pause))
+            wait_until(began + self._options.gather_seconds, self._clock, stop)
 
     def step(self) -> int:
         """Publish one batch; answers how many rows it held."""
