@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from eventpipeline_operator.adapters.local.backing.packages import KafkaPrograms
 from eventpipeline_operator.adapters.local.backing.postgres import PostgresServer
+from integration.local.users import Users
 from servers.kafka import find_java
 from servers.local import find_artifact, open_directory
 from servers.postgres import find_binaries
@@ -27,6 +28,11 @@ async def postgres_server(postgres_programs: Path) -> AsyncIterator[PostgresServ
         await server.start()
         yield server
         await server.stop()
+
+
+@pytest.fixture
+def postgres_lets_in(postgres_server: PostgresServer) -> Users:
+    return Users(postgres_server)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 import pytest_asyncio
 import yaml
@@ -19,7 +18,6 @@ from contracts.vault import (
     SECRET,
     SHORT_LIVED,
     HistoryContract,
-    LetsIn,
     LoginContract,
     VaultContract,
     VaultUnderTest,
@@ -29,7 +27,7 @@ from eventpipeline_operator.adapters.local.backing.postgres import PostgresServe
 from eventpipeline_operator.adapters.local.backing.vault_local import LocalVault
 from eventpipeline_operator.adapters.local.backing.vault_server import VaultServer
 from eventpipeline_operator.api.types import Vault
-from eventpipeline_operator.reconcile.ports import Issued
+from integration.local.users import Users
 from servers.local import find_artifact, open_directory, taken
 from servers.waiting import wait_for
 from unit.operator.fakes import FakeSafe
@@ -81,19 +79,6 @@ class LocalUnderTest(VaultUnderTest):
         wait_for(f"{seconds} s to pass", lambda: time.monotonic() > then)
 
 
-class Users(LetsIn):
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
-
-    def __call__(self, issued: Issued) -> bool:
-        login = f"{issued.values['username']}:{issued.values['password']}"
-        try:
-            psycopg2.connect(f"postgresql://{login}@{self._server.address}/shop").close()
-        except psycopg2.OperationalError:
-            return False
-        return True
-
-
 @pytest.fixture(scope="session")
 def vault_programs() -> Path:
     found = find_artifact("vault")
@@ -117,11 +102,6 @@ async def running(
 def vault(running: LocalUnderTest) -> LocalUnderTest:
     running.forget()
     return running
-
-
-@pytest.fixture
-def postgres_lets_in(postgres_server: PostgresServer) -> Users:
-    return Users(postgres_server)
 
 
 class TestLocalVault(VaultContract, HistoryContract, LoginContract):

@@ -14,7 +14,6 @@ from contracts.vault import (
     SECRET,
     SHORT_LIVED,
     HistoryContract,
-    LetsIn,
     LoginContract,
     VaultContract,
     VaultUnderTest,
@@ -25,33 +24,10 @@ from eventpipeline_operator.adapters.local.backing.vault_stand_in import VaultSt
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import Vault
 from eventpipeline_operator.errors import Retryable, Stalled
-from eventpipeline_operator.reconcile.ports import Issued
+from integration.local.users import Users
 
 OWNER = "database/creds/shop-owner"
 BROKEN = "database/creds/broken"
-
-
-class Users(LetsIn):
-    """Logs in to the server of a stand-in."""
-
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
-
-    def url(self, issued: Issued) -> str:
-        login = f"{issued.values['username']}:{issued.values['password']}"
-        return f"postgresql://{login}@{self._server.address}/shop"
-
-    def __call__(self, issued: Issued) -> bool:
-        try:
-            psycopg2.connect(self.url(issued)).close()
-        except psycopg2.OperationalError:
-            return False
-        return True
-
-    def names(self) -> list[str]:
-        with connect(self._server.url("shop")).cursor() as cursor:
-            cursor.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'v-%'")
-            return [name for (name,) in cursor.fetchall()]
 
 
 class StandInUnderTest(VaultUnderTest):
@@ -95,11 +71,6 @@ class StandInUnderTest(VaultUnderTest):
 @pytest.fixture
 def vault(tmp_path: Path, postgres_server: PostgresServer) -> StandInUnderTest:
     return StandInUnderTest(tmp_path, postgres_server)
-
-
-@pytest.fixture
-def postgres_lets_in(postgres_server: PostgresServer) -> Users:
-    return Users(postgres_server)
 
 
 class TestVaultStandIn(VaultContract, HistoryContract, LoginContract):
