@@ -83,6 +83,15 @@ def operator(
     process.stop()
 
 
+@pytest.fixture(scope="module")
+def without_operator(operator: OperatorProcess) -> Iterator[None]:
+    """For tests that play the operator themselves, or run others in its place."""
+    operator.stop()
+    yield
+    operator.start()
+    operator.wait_until_leading()
+
+
 @pytest.fixture
 def cluster(kubernetes: KubernetesServer, namespace: str) -> Cluster:
     return Cluster(kubernetes, namespace)
