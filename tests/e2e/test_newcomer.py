@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from e2e.conftest import REPOSITORY, Cluster
+from e2e.conftest import REPOSITORY, Cluster, Site
 from servers.waiting import wait_for
 
 GUIDE = REPOSITORY / "docs" / "first-pipeline.md"
@@ -90,15 +89,11 @@ def guide(cluster: Cluster) -> Iterator[float]:
 @pytest.fixture(scope="module")
 def trace(guide: float, http_port: int) -> list[dict[str, Any]]:  # noqa: ARG001 — made by it
     """The spans of the guide's order, as soon as all have arrived."""
+    zipkin = Site("zipkin.localhost", http_port)
 
     def whole() -> list[dict[str, Any]] | None:
-        answer = requests.get(
-            f"http://127.0.0.1:{http_port}/api/v2/traces",
-            params={"limit": "100", "lookback": "600000"},
-            headers={"Host": "zipkin.localhost"},
-            timeout=20,
-        )
-        for spans in json.loads(answer.text):
+        recent = {"limit": "100", "lookback": "600000"}
+        for spans in zipkin.call("GET", "/api/v2/traces", params=recent).json():
             text = json.dumps(spans)
             if "kiosk" in text and {each["localEndpoint"]["serviceName"] for each in spans} >= {
                 "order",
