@@ -5,6 +5,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,7 @@ CHILDREN = (
     "/apis/policy/v1/{}/poddisruptionbudgets",
 )
 APPLIERS = 8
+WATCH_SECONDS = 0.1
 
 Name = tuple[str, str]
 
@@ -75,17 +77,31 @@ class Cluster:
                 group.create_task(work())
 
     async def follow(self) -> None:
-        """Watch all EventPipelines until cancelled."""
-        listed = await self.request("GET", f"{PIPELINES}/eventpipelines?limit=1")
-        version = listed["metadata"]["resourceVersion"]
+        """Watch all EventPipelines until cancelled.
+
+        The server ends a watch, or refuses it, while the cache of a kind that is new is filled
+        (429), and when its window has moved on (410): it is listed and begun anew then.
+        """
+        while True:
+            listed = await self.request("GET", f"{PIPELINES}/eventpipelines")
+            for live in listed["items"]:
+                self._take_in(live)
+            await self._watch(listed["metadata"]["resourceVersion"])
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _watch(self, version: str) -> None:
         url = f"{self._url}{PIPELINES}/eventpipelines?watch=true&resourceVersion={version}"
-        timeout = aiohttp.ClientTimeout(total=None)
-        async with self.session.get(url, timeout=timeout) as answer:
+        async with self.session.get(url, timeout=aiohttp.ClientTimeout(total=None)) as answer:
+            if answer.status != HTTPStatus.OK:
+                return
             pending = b""
             async for chunk in answer.content.iter_any():
                 *lines, pending = (pending + chunk).split(b"\n")
                 for line in lines:
-                    self._take_in(json.loads(line)["object"])
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        return
+                    self._take_in(event["object"])
 
     def _take_in(self, live: Json) -> None:
         meta, status = live["metadata"], live.get("status") or {}

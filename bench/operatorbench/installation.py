@@ -148,7 +148,8 @@ def installed(resync_seconds: int) -> Iterator[Installation]:
 async def connected(installation: Installation) -> AsyncIterator[Cluster]:
     """The user's connection, which watches as long as the block runs."""
     cluster = Cluster(installation.kubernetes)
-    task = asyncio.create_task(cluster.follow())
-    yield cluster
-    task.cancel()
+    async with asyncio.TaskGroup() as group:  # a watcher that fails ends the run
+        task = group.create_task(cluster.follow())
+        yield cluster
+        task.cancel()
     await cluster.close()
