@@ -20,6 +20,7 @@ from servers.waiting import wait_for
 
 TOKEN = "token-of-the-test"
 OPERATOR_TOKEN = "token-of-the-operator"
+ISSUER = "https://test.invalid"
 OPERATOR_CHART = REPOSITORY / "charts" / "eventpipeline"
 OPERATOR_NAMESPACE = "eventpipeline-system"
 OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:eventpipeline-operator"
@@ -59,6 +60,13 @@ class KubernetesServer:
     def authority(self) -> Path:
         """The certificate that it serves with, which signs itself."""
         return self._directory / "certificates" / "apiserver.crt"
+
+    @property
+    def issuer_key(self) -> str:
+        """What verifies the tokens of ServiceAccounts, as PEM."""
+        key = self._directory / "service-accounts.pem"
+        command = ["openssl", "pkey", "-in", str(key), "-pubout"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     @property
     def audit_log(self) -> Path:
@@ -184,7 +192,7 @@ class KubernetesServer:
             f"--token-auth-file={self._directory / 'tokens.csv'}",
             "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.97.0.0/16",
-            "--service-account-issuer=https://test.invalid",
+            f"--service-account-issuer={ISSUER}",
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
             "--disable-admission-plugins=ServiceAccount",

@@ -1,4 +1,4 @@
-"""A real Vault (dev mode, in memory) on 127.0.0.1 with the Kubernetes auth plugin."""
+"""A real Vault (dev mode, in memory) on 127.0.0.1 that trusts a test's API server."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from typing import Any
 
 import hvac
 
-from servers.kubernetes import TOKEN, KubernetesServer
+from servers.kubernetes import ISSUER, TOKEN, KubernetesServer
 from servers.local import free_port, stop_process
 from servers.waiting import wait_for
 
@@ -76,7 +76,7 @@ class VaultServer:
             self.client.sys.submit_unseal_key(re.findall(r"Unseal Key: (\S+)", said)[-1])
 
     def trust(self, kubernetes: KubernetesServer) -> None:
-        """Enables auth/kubernetes against a cluster."""
+        """Enables auth/kubernetes, which asks the cluster, and auth/jwt, which knows its key."""
         client = self.client
         client.sys.enable_auth_method("kubernetes", path="kubernetes")
         client.auth.kubernetes.configure(
@@ -85,12 +85,26 @@ class VaultServer:
             token_reviewer_jwt=TOKEN,
             disable_local_ca_jwt=True,
         )
+        client.sys.enable_auth_method("jwt", path="jwt")
+        client.auth.jwt.configure(
+            jwt_validation_pubkeys=[kubernetes.issuer_key], bound_issuer=ISSUER, path="jwt"
+        )
 
     def allow(self, role: str, namespace: str, account: str, path: str, ttl: str = "10m") -> None:
-        """A role for one ServiceAccount that may read one kv path."""
+        """A role, by either method, for one ServiceAccount that may read one kv path."""
         client = self.client
         policy = f'path "kv/data/{path}" {{ capabilities = ["read"] }}'
         client.sys.create_or_update_policy(role, policy)
+        client.auth.jwt.create_role(
+            role,
+            "sub",
+            [],
+            bound_subject=f"system:serviceaccount:{namespace}:{account}",
+            bound_audiences=["vault"],
+            token_policies=[role],
+            token_ttl=ttl,
+            path="jwt",
+        )
         client.auth.kubernetes.create_role(
             role,
             bound_service_account_names=[account],

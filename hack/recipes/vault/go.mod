@@ -7,7 +7,10 @@ require (
 	github.com/hashicorp/vault/sdk v0.14.0
 )
 
-require github.com/hashicorp/vault-plugin-auth-kubernetes v0.20.0 // indirect
+require (
+	github.com/hashicorp/vault-plugin-auth-jwt v0.22.0 // indirect
+	github.com/hashicorp/vault-plugin-auth-kubernetes v0.20.0 // indirect
+)
 
 replace github.com/ma314smith/signedxml v1.1.1 => github.com/moov-io/signedxml v1.1.1
 

@@ -60,13 +60,16 @@ def reader(tokens: CountingTokens, clock: Clock) -> VaultAdapter:
     return VaultAdapter(calls, VaultSessions(calls, tokens.token, FakeSafe(), clock), clock)
 
 
-@pytest.fixture
-def login(kubernetes: KubernetesServer, vault: VaultServer, namespace: str) -> Vault:
+@pytest.fixture(params=["kubernetes", "jwt"])
+def login(
+    request: pytest.FixtureRequest, kubernetes: KubernetesServer, vault: VaultServer, namespace: str
+) -> Vault:
     """A role, an account and a secret named after the test's namespace."""
     kubernetes.kubectl("-n", namespace, "create", "serviceaccount", "app")
     vault.write(namespace, USER="ada")
     vault.allow(namespace, namespace, "app", namespace)
-    return Vault(vault.address, role=namespace, service_account="app")
+    method = str(request.param)
+    return Vault(vault.address, role=namespace, service_account="app", method=method, mount=method)
 
 
 async def test_a_secret_is_read_with_its_version(
@@ -108,7 +111,7 @@ async def test_a_token_that_vault_has_forgotten_is_replaced(
     tokens: CountingTokens,
 ) -> None:
     await reader.read_kv(namespace, login, "kv", namespace, None)
-    vault.client.sys.revoke_prefix("auth/kubernetes/login")
+    vault.client.sys.revoke_prefix(f"auth/{login.mount}/login")
     await reader.read_kv(namespace, login, "kv", namespace, None)
     assert tokens.asked == 2
 
@@ -137,6 +140,16 @@ async def test_a_refused_login_names_role_and_account(
     wrong = replace(login, role="nobody") if part == "role" else replace(login, mount="nowhere")
     with pytest.raises(Stalled, match=f"ServiceAccount {namespace}/app") as raised:
         await reader.read_kv(namespace, wrong, "kv", namespace, None)
+    assert raised.value.reason == Reason.VAULT_LOGIN_DENIED
+
+
+async def test_the_token_of_another_account_is_refused(
+    reader: VaultAdapter, login: Vault, kubernetes: KubernetesServer, namespace: str
+) -> None:
+    kubernetes.kubectl("-n", namespace, "create", "serviceaccount", "other")
+    other = replace(login, service_account="other")
+    with pytest.raises(Stalled, match=f"ServiceAccount {namespace}/other") as raised:
+        await reader.read_kv(namespace, other, "kv", namespace, None)
     assert raised.value.reason == Reason.VAULT_LOGIN_DENIED
 
 
