@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from servers.kafka import KafkaServer
-from servers.kubernetes import KubernetesServer
+from servers.kubernetes import OPERATOR_NAMESPACE, KubernetesServer
+from servers.kubernetes_operator import OperatorProcess
 from servers.vault import VaultServer
 from servers.waiting import wait_for
 
@@ -62,6 +63,26 @@ class Cluster:
         found = wait_for(f"{kind}={status} {reason}", reached, seconds=30)
         assert found
         return found
+
+    def told(self, kind: str, status: str) -> bool:
+        """Whether the operator's journal ends with this result for the generation that is there."""
+        shards = self._server.kubectl("-n", OPERATOR_NAMESPACE, "get", "configmaps", "-o", "json")
+        maps = json.loads(shards.stdout)["items"]
+        found = (m.get("data", {}).get(f"{self.namespace}.shop") for m in maps)
+        journal: Json = next((json.loads(text) for text in found if text), {"generations": [{}]})
+        last = journal["generations"][-1]
+        results = [r["status"] for r in last.get("results", ()) if r["type"] == kind]
+        generation = self.get("eventpipeline", "shop")["metadata"]["generation"]
+        return last.get("generation") == generation and results[-1:] == [status]
+
+    def wait_until_told(self, kind: str, status: str, operator: OperatorProcess) -> None:
+        """Waits until the operator has written all that it has to say after a condition turned.
+
+        A status can be seen before the pass that wrote it has ended: only when the journal tells
+        of it, nothing to be written means that. What other objects left is written late, too.
+        """
+        wait_for(f"the journal to tell {kind}={status}", lambda: self.told(kind, status))
+        wait_for("all records", lambda: operator.metric("records_pending") == 0)
 
     def finish_jobs(self) -> None:
         """What the Job controller does when the pod has succeeded."""

@@ -1,9 +1,11 @@
 """The operator as a process of its own against a test's API server, with the chart's rights."""
 
 import os
+import re
 import subprocess
 import sys
 import urllib.request
+from collections import defaultdict
 from pathlib import Path
 
 from servers.kubernetes import OPERATOR_NAMESPACE, OPERATOR_TOKEN, KubernetesServer
@@ -86,19 +88,27 @@ class OperatorProcess:
 
     def metric(self, name: str, **labels: str) -> float | None:
         """The sum of a metric's samples with these labels; None when there is none."""
-        with urllib.request.urlopen(self.metrics_url, timeout=2) as answer:  # noqa: S310 - ours
-            lines = answer.read().decode().splitlines()
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         found = [
-            float(line.rsplit(" ", 1)[1])
-            for line in lines
-            if line.startswith((f"eventpipeline_{name} ", f"eventpipeline_{name}{{"))
-            and all(label in line for label in wanted)
+            value
+            for sample, value in self._samples(name)
+            if all(label in sample for label in wanted)
         ]
         return sum(found) if found else None
 
-    def writes(self) -> float:
-        """Writes to Kubernetes so far, without the leader's Lease and token requests."""
-        total = self.metric("kubernetes_writes_total") or 0.0
-        excepted = ("Lease", "TokenRequest")
-        return total - sum(self.metric("kubernetes_writes_total", kind=k) or 0 for k in excepted)
+    def writes(self) -> dict[str, float]:
+        """Writes to Kubernetes so far by kind, without the leader's Lease and token requests."""
+        sums: defaultdict[str, float] = defaultdict(float)
+        for labels, value in self._samples("kubernetes_writes_total"):
+            kind = re.search(r'kind="(\w+)"', labels)
+            sums[kind[1] if kind else labels] += value
+        return {kind: n for kind, n in sums.items() if n and kind not in ("Lease", "TokenRequest")}
+
+    def _samples(self, name: str) -> list[tuple[str, float]]:
+        with urllib.request.urlopen(self.metrics_url, timeout=2) as answer:  # noqa: S310 - ours
+            lines = answer.read().decode().splitlines()
+        return [
+            (line[: line.rindex(" ")], float(line.rsplit(" ", 1)[1]))
+            for line in lines
+            if line.startswith((f"eventpipeline_{name} ", f"eventpipeline_{name}{{"))
+        ]

@@ -33,10 +33,10 @@ from eventpipeline_operator.adapters.kube.status import KubeStatus
 from eventpipeline_operator.adapters.kube.tokens import KubeTokens, load_signing_key
 from eventpipeline_operator.adapters.kube.watch import Watcher
 from eventpipeline_operator.adapters.metrics import (
-    JOURNAL,
     OBJECTS,
     OLDEST,
     QUEUED,
+    RECORDS,
     UNREADY,
     WAITED,
     PrometheusMetrics,
@@ -169,7 +169,7 @@ async def work(
     QUEUED.set_function(lambda: len(queue))
     OBJECTS.set_function(lambda: len(inbox))
     UNREADY.count = reconciler.unready
-    JOURNAL.set_function(lambda: len(reconciler.journal))
+    RECORDS.set_function(reconciler.unwritten)
     optional = (MIDDLEWARE,) if config.traefik_class else ()
     watcher = Watcher(client, cache, config.watch_namespaces, optional)
     memo = kopf.Memo(deliver=lambda kind, body: inbox.deliver(queue, kind, body))

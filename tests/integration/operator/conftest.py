@@ -113,15 +113,20 @@ def shop(
 
 
 @pytest.fixture
-def ready_shop(shop: Json, cluster: Cluster, operator: OperatorProcess) -> Json:
+def ready_shop(shop: Json, cluster: Cluster) -> Json:
     cluster.wait_for_condition("WorkloadsReady", "False", "MigrationRunning")
     cluster.finish_jobs()
     wait_for("the Deployments", lambda: len(cluster.names("deployments")) == 3)
     cluster.finish_rollouts()
     cluster.wait_for_condition("Ready", "True", "Succeeded")
-    if operator.pid:  # where others stand in for it, they are asked by the test
-        wait_for("the journal to be written", lambda: operator.metric("journal_pending") == 0)
     return shop
+
+
+@pytest.fixture
+def resting_shop(ready_shop: Json, cluster: Cluster, operator: OperatorProcess) -> Json:
+    """Ready, and everything written about it: from now on each write is one too many."""
+    cluster.wait_until_told("Ready", "True", operator)
+    return ready_shop
 
 
 @pytest.fixture

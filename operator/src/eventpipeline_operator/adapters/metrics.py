@@ -6,6 +6,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from eventpipeline_operator.api.reasons import PROGRESS, Reason
 from eventpipeline_operator.api.types import Key
 from eventpipeline_operator.policies.deletion import Obstacle
 
@@ -40,8 +41,11 @@ TOPICS_LEFT = Counter(
     "eventpipeline_topics_left_behind_total", "Topics that stayed when their object went.",
     ["obstacle"],
 )  # fmt: skip
-for each in Obstacle:  # a series that begins with its first topic hides it
-    TOPICS_LEFT.labels(obstacle=each)
+# A series that begins with the first of its kind hides it: increase() has nothing to start from.
+for reason in set(Reason) - PROGRESS:
+    ERRORS.labels(reason=reason)
+for obstacle in Obstacle:
+    TOPICS_LEFT.labels(obstacle=obstacle)
 OLDEST = Gauge(
     "eventpipeline_oldest_unreconciled_seconds", "How long the longest waiting object is due."
 )
@@ -52,7 +56,10 @@ WAITED = Histogram(
 )
 QUEUED = Gauge("eventpipeline_queue_length", "Objects that wait for a pass.")
 OBJECTS = Gauge("eventpipeline_objects", "EventPipelines that the operator knows.")
-JOURNAL = Gauge("eventpipeline_journal_pending", "Objects whose journal is to be written yet.")
+RECORDS = Gauge(
+    "eventpipeline_records_pending",
+    "Records about objects (journals, and what those that are gone have left) yet to be written.",
+)
 LEADER = Gauge("eventpipeline_leader", "1 in the replica that works.")
 
 

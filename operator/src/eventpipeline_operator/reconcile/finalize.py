@@ -76,6 +76,10 @@ class Departures:
         self._unwritten: list[Legacy] = []
         self._away: dict[str, tuple[float, Retryable]] = {}
 
+    def __len__(self) -> int:
+        """How many records of what was left are yet to be written."""
+        return len(self._unwritten)
+
     async def guard(self, pipeline: EventPipeline) -> None:
         """Have the finalizer on a live object exactly where Delete is set."""
         wanted = pipeline.deletion_policy is DeletionPolicy.DELETE

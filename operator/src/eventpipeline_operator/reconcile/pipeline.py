@@ -157,6 +157,10 @@ class Reconciler:
         told = (current(m.status).get(ConditionType.READY) for m in self._memories.values())
         return Counter(c["reason"] for c in told if c and c["status"] != Status.TRUE)
 
+    def unwritten(self) -> int:
+        """How many records about objects are yet to be written: at rest none."""
+        return len(self.journal) + len(self._departures)
+
     async def sweep(self, exists: Exists) -> None:
         """Give up what objects that are gone have held, and write down what they have left."""
         await self._departures.flush()

@@ -107,7 +107,7 @@ def test_what_happens_while_watches_are_down_is_seen_afterwards(
         )
 
     wait_for("the change", configured, seconds=60)
-    wait_for("the journal to be written", lambda: operator.metric("journal_pending") == 0)
+    cluster.wait_until_told("Ready", "True", operator)
     writes, passes = operator.writes(), count_passes(operator)
     wait_for("rest", lambda: count_passes(operator) > passes + 1)
     assert operator.writes() == writes

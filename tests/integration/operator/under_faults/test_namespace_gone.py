@@ -66,4 +66,4 @@ def test_its_leases_end_and_nothing_of_it_comes_back(
     operator.wait_until_leading()
     wait_for("the lease to end", lambda: not database.leases(name), seconds=60)
     wait_for("the record to go", lambda: f"leases.{uid}" not in records(kubernetes))
-    assert operator.writes() == operator.metric("kubernetes_writes_total", kind="VaultRecord")
+    assert operator.writes().keys() <= {"VaultRecord"}
