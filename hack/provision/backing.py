@@ -98,13 +98,14 @@ IMAGES: dict[str, BackingImage] = {
         BackingImage("vault", upstream="hashicorp/vault:1.18.0", base=BASE, artifacts=("vault",)),
         BackingImage("traefik", upstream="traefik:v3.6.1", base=BASE, artifacts=("traefik",)),
         BackingImage("prometheus", upstream="prom/prometheus:v2.53.5", rootfs="prometheus"),
+        BackingImage("pgadmin", upstream="dpage/pgadmin4:9.18", base=BASE, artifacts=("pgadmin",)),
     )
 }
 
 # What charts/platform runs, by the keys of its values.
 PLATFORM = ("postgres", "kafka", "vault", "traefik", "zipkin", "maildev", "prometheus")
 # What it runs besides, for who asks for it.
-EXTRAS = ("redis",)
+EXTRAS = ("redis", "pgadmin")
 
 
 def chosen_extras(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:

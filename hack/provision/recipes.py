@@ -86,6 +86,7 @@ CATALOG: dict[str, Recipe] = {
         Recipe("kafka-jars", "kafka-jars/build", ("uv",), FETCH),
         Recipe("zipkin", "zipkin/build", ("maven",), FETCH),
         Recipe("maildev", "maildev/build", ("node",), FETCH),
+        Recipe("pgadmin", "pgadmin/build", ("uv",), FETCH),
     )
 }
 

@@ -102,7 +102,9 @@ def test_ingress_class_is_one_for_traefik_and_pages(platform_chart: PlatformChar
 def test_every_image_comes_from_the_values(platform_chart: PlatformChart) -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     images = {name: f"registry.example/{name}:1" for name in values["images"]}
-    rendered = list_containers(platform_chart.render(images=images, redis__enabled=True)).values()
+    rendered = list_containers(
+        platform_chart.render(images=images, redis__enabled=True, pgadmin__enabled=True)
+    ).values()
     assert {container["image"] for container in rendered} == set(images.values())
 
 

@@ -71,7 +71,7 @@ def test_a_part_that_nobody_asks_for_is_not_provided() -> None:
 
 
 def test_a_part_that_is_not_known_is_answered_with_those_that_are() -> None:
-    with pytest.raises(ProvisionError, match=r"no part 'rediss'; there is redis"):
+    with pytest.raises(ProvisionError, match=r"no part 'rediss'; there is redis, pgadmin"):
         chosen_extras({"PLATFORM_EXTRAS": "rediss"})
 
 
