@@ -75,13 +75,16 @@ class Cluster:
         """The names of all objects of a kind in a namespace."""
         return set(self.run("-n", namespace, "get", kind, "-o", "name").split())
 
+    def in_broker(self, script: str, *arguments: str) -> str:
+        """What one of Kafka's own scripts says in the demo's broker."""
+        return self.run(
+            *("-n", "platform", "exec", "kafka-0", "--", f"/opt/kafka/bin/{script}"),
+            *("--bootstrap-server", "localhost:9092", *arguments),
+        )
+
     def kafka_topics(self) -> set[str]:
         """The topics that the demo's broker holds."""
-        listing = self.run(
-            *("-n", "platform", "exec", "kafka-0", "--"),
-            *("/opt/kafka/bin/kafka-topics.sh", "--bootstrap-server", "localhost:9092", "--list"),
-        )
-        return set(listing.split())
+        return set(self.in_broker("kafka-topics.sh", "--list").split())
 
     def ask_postgres(self, database: str, query: str) -> list[str]:
         """The rows of a query of the superuser, who comes through the socket in the pod."""

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from e2e.catcher import caught_mails
 from e2e.traffic import PLENTY, Traffic
 from servers.waiting import wait_for
 
@@ -49,12 +50,9 @@ def assert_each_order_was_handled_once(traffic: Traffic, shop: Any) -> None:
 
 def mails_per_order(traffic: Traffic, mails: Any) -> Counter[str]:
     """How many mails the catcher accepted about each order."""
-    answer = mails.call("GET", "/api/email")
-    if answer.status_code == 404:  # maildev 2 and 3 differ in the path, not in the answer
-        answer = mails.call("GET", "/email")
     return Counter(
         found.group()
-        for mail in answer.json()
+        for mail in caught_mails(mails)
         if [to["address"] for to in mail["to"]] == [traffic.customer]
         and (found := ORDER_ID.search(mail["text"]))
     )

@@ -134,17 +134,6 @@ def test_a_deleted_service_comes_back(cluster: Any, small: Json, namespace: str)
     wait_for("a new Service", is_new)
 
 
-def test_a_removed_worker_is_pruned_and_the_rest_left_alone(
-    cluster: Any, small: Json, namespace: str
-) -> None:
-    before = child(cluster, "deployments", namespace, "-web")["metadata"]["resourceVersion"]
-    slimmer = copy.deepcopy(small)
-    del slimmer["spec"]["services"][0]["workers"]
-    cluster.apply(slimmer)
-    wait_for("one Deployment only", lambda: len(cluster.names("deployments", namespace)) == 1)
-    assert child(cluster, "deployments", namespace, "-web")["metadata"]["resourceVersion"] == before
-
-
 def test_an_unchanged_pipeline_is_not_written(cluster: Any, small: Json, namespace: str) -> None:
     before = cluster.get("eventpipeline", "small", namespace)
     cluster.run("-n", namespace, "annotate", "eventpipeline", "small", "example.com/touched=yes")

@@ -29,6 +29,17 @@ class VaultAdmin:
             return set()
         return set(found["data"]["keys"])
 
+    def read_kv(self, path: str) -> dict[str, str]:
+        """The newest values of `MOUNT/PATH`."""
+        mount, _, name = path.partition("/")
+        values: dict[str, str] = self._client.read(f"{mount}/data/{name}")["data"]["data"]
+        return values
+
+    def write_kv(self, path: str, values: dict[str, str]) -> None:
+        """A new version of `MOUNT/PATH`."""
+        mount, _, name = path.partition("/")
+        self._client.write_data(f"{mount}/data/{name}", data={"data": values})
+
     @contextmanager
     def brief_role(self, role: str, policy: str, life: str) -> Iterator[str]:
         """Another role for users like those of a role, who live for `life` at most."""

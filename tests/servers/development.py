@@ -1,6 +1,5 @@
 """`eventpipeline dev` as a person runs it, on copies of the example's files."""
 
-import json
 import os
 import re
 import shutil
@@ -16,7 +15,15 @@ from typing import Any
 
 import requests
 import yaml
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-export nothing
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
+from contracts.runtime import Change, Runtime
 from servers.local import REPOSITORY
 from servers.waiting import wait_for
 
@@ -24,8 +31,8 @@ EXAMPLES = REPOSITORY / "examples"
 START_SECONDS = 240
 
 
-class Development:
-    """One run at a time; files and state stay between runs."""
+class Development(Runtime):
+    """One run at a time; files and state stay between runs. A process is named by its pid."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         self._options = options
@@ -82,63 +89,74 @@ class Development:
         found = re.findall(rf"server {server}: ready \(address ([\d.:]+)", self.output.read_text())
         return str(found[-1])
 
-    def url(self, path: str) -> str:
-        (entry,) = re.findall(r"entry (http://[\d.:]+)", self.output.read_text())
-        return f"{entry}/api/v1{path}"
+    def call(self, method: str, path: str, body: object = None) -> requests.Response:
+        return requests.request(method, self.entry + path, json=body, timeout=30)
+
+    @property
+    def entry(self) -> str:
+        """The URL of the HTTP entry."""
+        (found,) = re.findall(r"entry (http://[\d.:]+)", self.output.read_text())
+        return str(found)
 
     def pids(self) -> set[int]:
         """The process and all that it has started, directly or not."""
         assert self._process
         return {self._process.pid, *_descendants(self._process.pid)}
 
-    def pids_of(self, workload: str) -> set[int]:
-        """The processes of a workload that are ready, by what was said of each last."""
+    def processes(self, workload: str) -> set[str]:
         last: dict[str, str] = {}
         for line in self.lines():
             if match := re.match(rf"process ({workload}-\d+): (.*)", line):
                 last[match.group(1)] = match.group(2)
         ready = (re.match(r"ready \(pid (\d+)", state) for state in last.values())
-        return {int(match.group(1)) for match in ready if match}
+        return {match.group(1) for match in ready if match}
 
-    def edit(self, change: Any) -> None:
-        """Have the object changed by a function of its spec."""
+    def runs(self, process: str) -> bool:
+        return is_alive(int(process))
+
+    def kill(self, process: str) -> None:
+        os.kill(int(process), signal.SIGKILL)
+
+    def edit(self, change: Change) -> None:
         documents = list(yaml.safe_load_all(self.object.read_text()))
         change(documents[-1]["spec"])
         self.object.write_text(yaml.safe_dump_all(documents))
 
-    def status(self) -> Any:
-        return json.loads((self.state / "objects.json").read_text())["shop/shop"]["status"]
+    def read_secret(self, path: str) -> dict[str, str]:
+        values: dict[str, str] = yaml.safe_load(self.secrets.read_text())["kv"][path]
+        return values
 
-    def add_stock(self, product: str, quantity: int) -> None:
-        body = {"product": product, "quantity": quantity}
-        requests.post(self.url("/stock/add"), json=body, timeout=30).raise_for_status()
+    def write_secret(self, path: str, values: dict[str, str]) -> None:
+        contents = yaml.safe_load(self.secrets.read_text())
+        contents["kv"][path] = values
+        self.secrets.write_text(yaml.safe_dump(contents))
 
-    def place(self, product: str, quantity: int) -> str:
-        body = {"product": product, "quantity": quantity, "customerEmail": "ada@example.com"}
-        answer = requests.post(self.url("/order"), json=body, timeout=30)
-        assert answer.status_code == 202, answer.text
-        order: str = answer.json()["data"]["orderID"]
-        return order
+    def setting(self, topic: str, key: str) -> str:
+        admin, resource = self._admin(), ConfigResource(ResourceType.TOPIC, topic)
+        (future,) = admin.describe_configs([resource]).values()
+        value: str = future.result()[key].value
+        return value
 
-    def wait_for_order(self, order: str, status: str) -> None:
-        def decided() -> bool:
-            answer = requests.get(self.url(f"/order/{order}"), timeout=30)
-            found: str = answer.json()["data"]["status"]
-            return found == status
+    def change_setting(self, topic: str, key: str, value: str) -> None:
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        admin = self._admin()
+        (future,) = admin.incremental_alter_configs([resource]).values()
+        future.result()
+        wait_for("the broker to know it", lambda: self.setting(topic, key) == value)
 
-        wait_for(f"order {order} {status}", decided, seconds=90)
+    def subjects(self, order: str) -> list[str]:
+        return [subject for subject, text in self._mails() if order in text]
 
-    def wait_for_mail(self, order: str) -> str:
-        """The subject of the mail about an order."""
-        return wait_for(f"mail about {order}", lambda: self._subject(order), seconds=90)
-
-    def _subject(self, order: str) -> str:
+    def _mails(self) -> Iterator[tuple[str, str]]:
         for file in (self.state / "servers" / "mail").glob("*.eml"):
             mail = BytesParser(policy=policy.default).parsebytes(file.read_bytes())
             body = mail.get_body(("plain", "html"))
-            if body and order in str(body.get_content()):
-                return str(mail["Subject"])
-        return ""
+            yield str(mail["Subject"]), str(body.get_content()) if body else ""
+
+    def _admin(self) -> AdminClient:
+        """To be held until it has answered: what it was asked ends with it."""
+        return AdminClient({"bootstrap.servers": self.address("kafka")})
 
     def _devfile(self) -> Any:
         """The example's, from elsewhere, and with code that a test may write."""
