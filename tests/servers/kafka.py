@@ -13,6 +13,9 @@ from confluent_kafka.admin import AdminClient
 from servers.local import free_port, stop_process
 from servers.waiting import wait_for
 
+ADMIN, ADMIN_PASSWORD = "admin", "only-for-tests"
+"""Who may do everything where a test's broker has an authorizer."""
+
 HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 

@@ -15,6 +15,7 @@ from eventpipeline_operator.adapters.kafka import KafkaAdmin
 from eventpipeline_operator.adapters.kafka_deletion import KafkaDeletion
 from eventpipeline_operator.adapters.kafka_lag import KafkaLag
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity
+from eventpipeline_operator.adapters.kafka_users import KafkaUserAdmin
 from eventpipeline_operator.adapters.local.addresses import Local
 from eventpipeline_operator.adapters.local.delivery import Desk, Files
 from eventpipeline_operator.adapters.local.devfile import DevFile
@@ -131,10 +132,13 @@ async def assemble(options: Options, base: Base, servers: Servers, stack: AsyncE
     parts = build_parts(base.state, images, entry, session, changed)
     runtime = LocalRuntime(parts)
     stack.push_async_callback(runtime.stop)
-    security = KafkaSecurity(no_secrets, "", {})
+    secrets = NoSecrets()
+    security = KafkaSecurity(secrets.contents, "", {})
     kafka, vault = KafkaAdmin(security), find_vault(servers, base.devfile)
     ports = Ports(
         kafka=kafka,
+        users=KafkaUserAdmin(kafka, security),
+        secrets=secrets,
         vault=vault,
         runtime=runtime,
         status=objects,
@@ -155,7 +159,10 @@ async def assemble(options: Options, base: Base, servers: Servers, stack: AsyncE
     board = LagBoard(ports.lags)
     survey = Survey(objects, runtime, parts.migrations, board)
     base.presenter.look = lambda: survey.look(
-        desk.pipelines, servers.rows(), notes(base.state, entry), desk.complaints
+        desk.pipelines,
+        servers.rows(),
+        (*notes(base.state, entry), *desk.notes),
+        desk.complaints,
     )
     return World(objects, vault, reconciler, inbox, queue, desk, board, images, entry)
 
@@ -256,10 +263,13 @@ def build_exists(objects: Objects) -> Exists:
     return exists
 
 
-async def no_secrets(namespace: str, name: str) -> Mapping[str, str]:
+class NoSecrets:
     """What a Kafka that is not ours would need of a cluster's Secrets is not here."""
-    del namespace, name
-    return {}
+
+    async def contents(self, namespace: str, name: str) -> Mapping[str, str]:
+        """Nothing."""
+        del namespace, name
+        return {}
 
 
 def notes(state: State, entry: Entry) -> tuple[str, ...]:

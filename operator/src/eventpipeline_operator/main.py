@@ -19,6 +19,7 @@ from eventpipeline_operator.adapters.kafka import KafkaAdmin
 from eventpipeline_operator.adapters.kafka_deletion import KafkaDeletion
 from eventpipeline_operator.adapters.kafka_lag import KafkaLag
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, parse_admins
+from eventpipeline_operator.adapters.kafka_users import KafkaUserAdmin
 from eventpipeline_operator.adapters.kube.archive import KubeArchive
 from eventpipeline_operator.adapters.kube.cache import Cache
 from eventpipeline_operator.adapters.kube.client import ApiError, KubeClient
@@ -137,6 +138,8 @@ async def work(
     reconciler = Reconciler(
         Ports(
             kafka=kafka,
+            users=KafkaUserAdmin(kafka, security, client.may_write),
+            secrets=tokens,
             vault=VaultAdapter(calls, sessions, time.time),
             runtime=KubeRuntime(client, cache),
             status=KubeStatus(client, config.identity),

@@ -104,6 +104,11 @@ TOPICS = (
                "kafka": {"bootstrapServers": p.kafka, "client": {"tls": {"caSecret": "absent"}}},
            },
            "KafkaSecretMissing", "Secret absent with a key ca.crt", "create it"),
+    Broken("no-logins", lambda p: {
+               **p.topic(), "kafka": {"bootstrapServers": p.kafka, "users": {}},
+           },
+           "KafkaUsersNotSupported", "spec.kafka.users: at spec.kafka.bootstrapServers nobody",
+           "or remove spec.kafka.users"),
     Broken("refused", lambda p: p.topic(config={"cleanup.policy": "nonsense"}),
            "TopicRefused", "topic {ns}.refused.orders", "correct its entry in spec.topics"),
     Broken("elsewhere", lambda p: p.topic(topicName="market.prices"),

@@ -9,8 +9,9 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from eventpipeline_operator.adapters.kube.client import KubeClient
+from servers.certificate import Certificate, write_certificate
 from servers.command_line import CommandLine
-from servers.kafka import KafkaServer
+from servers.kafka import ADMIN, ADMIN_PASSWORD, KafkaServer, SecureListener, find_java
 from servers.kubernetes import TOKEN, KubernetesServer
 from servers.kubernetes_cluster import Cluster, build_shop
 from servers.kubernetes_operator import OperatorProcess
@@ -48,6 +49,34 @@ def vault(
     server = VaultServer(directory, tmp_path_factory.mktemp("vault"))
     server.start()
     server.trust(kubernetes)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return write_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def guarded(
+    tmp_path_factory: pytest.TempPathFactory, certificate: Certificate
+) -> Iterator[KafkaServer]:
+    """A broker that lets its users do only what ACLs say; its one administrator is ADMIN."""
+    java, jars = find_java(), find_artifact("kafka")
+    if java is None:
+        pytest.skip("Java is not installed: `make setup` installs it")
+    if isinstance(jars, str):
+        pytest.skip(jars)
+    settings = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:ANONYMOUS;User:{ADMIN}",
+    }
+    listener = SecureListener(certificate.both, ADMIN, ADMIN_PASSWORD)
+    server = KafkaServer(
+        java, jars / "libs", tmp_path_factory.mktemp("guarded"), settings, listener
+    )
+    server.start()
     yield server
     server.stop()
 

@@ -1,7 +1,6 @@
 """The Kafka adapter against a broker that demands TLS and a SCRAM login."""
 
 import secrets
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +8,13 @@ import pytest
 
 from eventpipeline_operator.adapters.kafka import KafkaAdmin
 from eventpipeline_operator.adapters.kafka_security import AdminIdentity, KafkaSecurity
+from eventpipeline_operator.adapters.kafka_users import KafkaUserAdmin
+from eventpipeline_operator.api.observed import Acl
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import KafkaAccess, KafkaClient, SaslMechanism
 from eventpipeline_operator.desired.records import TopicRecord
 from eventpipeline_operator.errors import Stalled
+from servers.certificate import Certificate
 from servers.kafka import KafkaServer, SecureListener, find_java
 from servers.local import find_artifact
 
@@ -23,34 +25,19 @@ CLIENT = KafkaClient(
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate that signs itself."""
-    directory = tmp_path_factory.mktemp("certificate")
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", "/CN=kafka", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", directory / "key.pem", "-out", directory / "ca.crt",
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return directory / "ca.crt"
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[KafkaServer]:
+def secured(
+    tmp_path_factory: pytest.TempPathFactory, certificate: Certificate
+) -> Iterator[KafkaServer]:
     java, jars = find_java(), find_artifact("kafka")
     if java is None:
         pytest.skip("Java is not installed: `make setup` installs it")
     if isinstance(jars, str):
         pytest.skip(jars)
-    both = certificate.with_name("both.pem")
-    both.write_text(certificate.with_name("key.pem").read_text() + certificate.read_text())
     server = KafkaServer(
         java,
         jars / "libs",
         tmp_path_factory.mktemp("secured"),
-        secure=SecureListener(both, "shop", PASSWORD),
+        secure=SecureListener(certificate.both, "shop", PASSWORD),
     )
     server.start()
     yield server
@@ -70,8 +57,10 @@ class Secrets:
         return {"username": "shop", "password": self._password} if namespace == "team" else {}
 
 
-async def test_the_pipelines_client_is_let_in(secured: KafkaServer, certificate: Path) -> None:
-    admin = KafkaAdmin(KafkaSecurity(Secrets(certificate), "system", {}))
+async def test_the_pipelines_client_is_let_in(
+    secured: KafkaServer, certificate: Certificate
+) -> None:
+    admin = KafkaAdmin(KafkaSecurity(Secrets(certificate.authority), "system", {}))
     access = KafkaAccess(secured.secure_servers, "team", CLIENT)
     name = f"team.{secrets.token_hex(4)}"
     assert await admin.create(access, [TopicRecord("a", name)]) == {}
@@ -79,18 +68,18 @@ async def test_the_pipelines_client_is_let_in(secured: KafkaServer, certificate:
 
 
 async def test_the_installers_identity_serves_the_namespaces_it_names(
-    secured: KafkaServer, certificate: Path
+    secured: KafkaServer, certificate: Certificate
 ) -> None:
     admins = {secured.secure_servers: AdminIdentity(CLIENT, ("other",))}
-    admin = KafkaAdmin(KafkaSecurity(Secrets(certificate), "team", admins))
+    admin = KafkaAdmin(KafkaSecurity(Secrets(certificate.authority), "team", admins))
     assert await admin.describe(KafkaAccess(secured.secure_servers, "other"), ["a"], []) == {}
 
 
 async def test_a_wrong_password_is_a_persons_matter(
-    secured: KafkaServer, certificate: Path
+    secured: KafkaServer, certificate: Certificate
 ) -> None:
     wrong = f"not-{PASSWORD}"
-    admin = KafkaAdmin(KafkaSecurity(Secrets(certificate, wrong), "system", {}))
+    admin = KafkaAdmin(KafkaSecurity(Secrets(certificate.authority, wrong), "system", {}))
     with pytest.raises(Stalled) as raised:
         await admin.describe(KafkaAccess(secured.secure_servers, "team", CLIENT), ["a"], [])
     assert raised.value.reason == Reason.KAFKA_DENIED
@@ -104,3 +93,22 @@ async def test_an_authority_that_is_no_certificate_is_a_persons_matter(tmp_path:
     admin = KafkaAdmin(KafkaSecurity(Secrets(nonsense), "system", {}))
     with pytest.raises(Stalled, match="correct its Secrets"):
         await admin.describe(KafkaAccess("127.0.0.1:1", "team", CLIENT), ["a"], [])
+
+
+async def test_that_there_is_no_authorizer_shows_when_something_is_to_be_allowed(
+    secured: KafkaServer, certificate: Certificate
+) -> None:
+    security = KafkaSecurity(Secrets(certificate.authority), "system", {})
+    users = KafkaUserAdmin(KafkaAdmin(security), security)
+    access = KafkaAccess(secured.secure_servers, "team", CLIENT)
+    assert (await users.observe(access, "team.shop.")).authorizer
+    await users.allow(access, [Acl("team.shop.order.relay", "topic", "orders", "write")])
+    assert not (await users.observe(access, "team.shop.")).authorizer
+
+
+async def test_nobody_is_known_where_the_operator_itself_does_not_log_in(
+    secured: KafkaServer,
+) -> None:
+    security = KafkaSecurity(Secrets(Path()), "system", {})
+    users = KafkaUserAdmin(KafkaAdmin(security), security)
+    assert not (await users.observe(KafkaAccess(secured.bootstrap_servers), "team.shop.")).login

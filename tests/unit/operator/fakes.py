@@ -38,6 +38,7 @@ from eventpipeline_operator.reconcile.ports import (
     Record,
     Session,
 )
+from unit.operator.fake_kafka_users import FakeKafkaUsers, FakeSecretReader
 
 
 @dataclass
@@ -312,13 +313,14 @@ class FakeRuntime:
         return MigrationState(done)
 
     def observe_secret(
-        self, pipeline: EventPipeline, entry: str, source: str
+        self, pipeline: EventPipeline, wanted: SecretReference, source: str
     ) -> SecretReference | None:
         assert pipeline
         found = [
             record.reference
             for record in self.applied.values()
-            if isinstance(record, SecretRecord) and (record.entry, record.source) == (entry, source)
+            if isinstance(record, SecretRecord)
+            and (record.entry, record.source) == (wanted.entry, source)
         ]
         return found[-1] if found else None
 
@@ -444,6 +446,8 @@ class World:
     """All ports of one test."""
 
     kafka: FakeKafka = field(default_factory=FakeKafka)
+    users: FakeKafkaUsers = field(default_factory=FakeKafkaUsers)
+    secrets: FakeSecretReader = field(init=False)
     vault: FakeVault = field(default_factory=FakeVault)
     runtime: FakeRuntime = field(default_factory=FakeRuntime)
     status: FakeStatus = field(default_factory=FakeStatus)
@@ -457,6 +461,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.removal = FakeRemoval(self.kafka)
+        self.secrets = FakeSecretReader(self.runtime.applied)
 
     @property
     def ports(self) -> Ports:

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventpipeline_operator.api.types import Key
+from eventpipeline_operator.desired.kafka_users import PASSWORD, USERNAME
+from eventpipeline_operator.desired.records import SecretRecord
 from eventpipeline_operator.reconcile.pipeline import Reconciler, Settings
 from eventpipeline_operator.reconcile.queue import Wake
 from fakes.mortal import Life, mortal_ports
@@ -27,8 +29,9 @@ LEASED = {
 
 
 def first() -> Json:
-    """Topics, leased and kept secrets, a migration, workers, a route."""
+    """Topics, Kafka users, leased and kept secrets, a migration, workers, a route."""
     spec = build_spec()
+    spec["kafka"]["users"] = {}
     spec["secrets"][0] = dict(LEASED)
     return build_body(spec)
 
@@ -105,7 +108,8 @@ class Installation:
         writes = Counter(_nameless(name) for name in self.world.runtime.log)
         conditions = self.world.status.statuses[-1]["conditions"]
         said = [(c["type"], c["status"], c["reason"]) for c in conditions]
-        return topics, applied, writes, said, len(self.live_leases())
+        users = set(self.world.users.passwords), set(self.world.users.acls)
+        return topics, users, applied, writes, said, len(self.live_leases())
 
     def live_leases(self) -> set[str]:
         return set(self.world.vault.issued) - set(self.world.vault.revoked)
@@ -116,14 +120,20 @@ class Installation:
         assert [news for news, count in told.items() if count > 1] == []
         assert all(a != b for a, b in itertools.pairwise(status.statuses))
 
+    def check_kafka_knows_every_login(self) -> None:
+        for held in self.world.runtime.applied.values():
+            if isinstance(held, SecretRecord) and USERNAME in held.env:
+                known = self.world.users.passwords.get(held.env[USERNAME])
+                assert known == held.env[PASSWORD], held.entry
+
     def check_no_lease_is_forgotten(self) -> None:
         kept = "".join(self.world.safe.records.values())
         assert [lease for lease in self.live_leases() if f'"{lease}"' not in kept] == []
 
 
 def _nameless(name: str) -> str:
-    """Without the revision that stands for the leased values."""
-    return name.rpartition("-")[0] if "-db-" in name else name
+    """Without the revision that stands for values that differ each time."""
+    return name.rpartition("-")[0] if "-db-" in name or "-kafka." in name else name
 
 
 Step = Callable[[Installation], None]
@@ -158,6 +168,7 @@ async def test_killed_at_any_boundary_it_ends_where_it_would_have_come(
             break
         where = f"killed at boundary {moment}: {life.boundaries[-1]}"
         assert installation.outcome() == undisturbed.outcome(), where
+        installation.check_kafka_knows_every_login()
         installation.check_nothing_was_said_twice()
         installation.check_no_lease_is_forgotten()
     assert moment > 5
@@ -171,5 +182,6 @@ async def test_killed_again_and_again_it_still_gets_there(
     undisturbed, _ = await live_through(steps)
     installation, _ = await live_through(steps, *kills)
     assert installation.outcome() == undisturbed.outcome()
+    installation.check_kafka_knows_every_login()
     installation.check_nothing_was_said_twice()
     installation.check_no_lease_is_forgotten()

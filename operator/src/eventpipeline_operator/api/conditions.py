@@ -17,6 +17,7 @@ class ConditionType(StrEnum):
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
     TOPICS = "TopicsReady"
+    USERS = "UsersReady"
     SECRETS = "SecretsReady"
     WORKLOADS = "WorkloadsReady"
 

@@ -40,6 +40,22 @@ def consumer_group(key: Key, service: str, worker: str | None) -> str:
     return f"{topic_prefix(key)}{service}.{worker or API_WORKER}"
 
 
+def kafka_user(key: Key, service: str, worker: str | None) -> str:
+    """The Kafka user of a workload, named as its group is by default."""
+    return consumer_group(key, service, worker)
+
+
+def is_kafka_user(key: Key, name: str) -> bool:
+    """Whether a name has the form of those that the pipeline's users have."""
+    prefix = topic_prefix(key)
+    return name.startswith(prefix) and name.removeprefix(prefix).count(".") == 1
+
+
+def user_entry(key: Key, user: str) -> str:
+    """The entry under which a user's password is delivered; spec.secrets' have no dot."""
+    return f"kafka.{user.removeprefix(topic_prefix(key))}"
+
+
 def workload_name(service: str, worker: str | None) -> str:
     """Name of a workload within its pipeline."""
     return f"{service}-{worker}" if worker else service

@@ -106,15 +106,67 @@ class TopicItem:
     config_keys: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, order=True)
+class Acl:
+    """What a Kafka user may do, in the words of Kafka's enumerations in lower case.
+
+    `prefixed` stands for all resources whose names begin so.
+    """
+
+    user: str
+    resource: str
+    name: str
+    operation: str
+    prefixed: bool = False
+    host: str = "*"
+
+
+@dataclass(frozen=True)
+class ObservedUsers:
+    """Users below a prefix with the iterations of their password, and what each may do.
+
+    Without `login` nobody says who he is; without `authorizer` everybody may do everything.
+    """
+
+    iterations: Mapping[str, int] = field(default_factory=dict)
+    acls: frozenset[Acl] = frozenset()
+    login: bool = True
+    authorizer: bool = True
+
+
 @dataclass(frozen=True)
 class TopicsObservation:
-    """Outcome of the topics step."""
+    """Outcome of the topics step; `apart` are Kafka names that this object may not have or use."""
 
     desired: int = 0
     ready: int = 0
     exist: bool = False
     verified: bool = False
+    apart: frozenset[str] = frozenset()
     items: tuple[TopicItem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class UserItem:
+    """What status keeps about one Kafka user."""
+
+    name: str
+    object_name: str
+
+
+@dataclass(frozen=True)
+class UsersObservation:
+    """Outcome of the users step, where Kafka users are asked for.
+
+    Without `supported` workloads log in as without users; `leaving` users wait for their pods.
+    """
+
+    desired: int = 0
+    usable: bool = False
+    supported: bool = True
+    leaving: bool = False
+    items: tuple[UserItem, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -168,6 +220,7 @@ class Observation:
     """All that one pass saw."""
 
     topics: TopicsObservation = field(default_factory=TopicsObservation)
+    users: UsersObservation | None = None
     secrets: SecretsObservation = field(default_factory=SecretsObservation)
     workloads: WorkloadsObservation = field(default_factory=WorkloadsObservation)
 
@@ -177,6 +230,7 @@ class Observation:
         states = self.workloads.services
         return (
             *self.topics.problems,
+            *(self.users.problems if self.users else ()),
             *self.secrets.problems,
             *self.workloads.problems,
             *(s.migration.problem for s in states if s.migration and s.migration.problem),

@@ -83,6 +83,7 @@ def _pipeline(body: Json) -> EventPipeline:
         identify(body),
         bootstrap_servers=spec["kafka"]["bootstrapServers"],
         kafka_client=parse_client(spec["kafka"].get("client") or {}),
+        kafka_users=is_asked_for(spec["kafka"].get("users")),
         suspend=bool(spec.get("suspend", False)),
         vault=_vault(spec["vault"]) if spec.get("vault") else None,
         tracing=_tracing(spec["tracing"]) if spec.get("tracing") else None,
@@ -95,6 +96,11 @@ def _pipeline(body: Json) -> EventPipeline:
         secrets=tuple(_secret(s) for s in spec.get("secrets") or ()),
         services=tuple(_service(s) for s in spec.get("services") or ()),
     )
+
+
+def is_asked_for(raw: Json | None) -> bool:
+    """A part that is there, unless it says `enabled: false`."""
+    return raw is not None and bool(raw.get("enabled", True))
 
 
 def parse_client(raw: Json) -> KafkaClient | None:

@@ -25,6 +25,13 @@ class Reason(StrEnum):
     EXTERNAL_TOPIC_DENIED = "ExternalTopicDenied"
     TOPICS_LEFT_BEHIND = "TopicsLeftBehind"
 
+    USERS_IN_SYNC = "UsersInSync"
+    USERS_NOT_SUPPORTED = "KafkaUsersNotSupported"
+    USER_REFUSED = "KafkaUserRefused"
+    AUTHORIZER_MISSING = "KafkaAuthorizerMissing"
+    GROUP_NAME_DENIED = "ConsumerGroupDenied"
+    USERS_LEFT_BEHIND = "KafkaUsersLeftBehind"
+
     SECRETS_IN_SYNC = "SecretsInSync"
     VAULT_UNAVAILABLE = "VaultUnavailable"
     VAULT_SEALED = "VaultSealed"
@@ -37,6 +44,7 @@ class Reason(StrEnum):
 
     WORKLOADS_AVAILABLE = "WorkloadsAvailable"
     WAITING_FOR_TOPICS = "WaitingForTopics"
+    WAITING_FOR_USERS = "WaitingForUsers"
     WAITING_FOR_SECRETS = "WaitingForSecrets"
     MIGRATION_RUNNING = "MigrationRunning"
     MIGRATION_FAILED = "MigrationFailed"
@@ -56,6 +64,7 @@ PROGRESS = frozenset(
     {
         Reason.PROGRESSING,
         Reason.WAITING_FOR_TOPICS,
+        Reason.WAITING_FOR_USERS,
         Reason.WAITING_FOR_SECRETS,
         Reason.MIGRATION_RUNNING,
         Reason.ROLLING_OUT,

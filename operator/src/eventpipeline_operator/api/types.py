@@ -280,6 +280,7 @@ class EventPipeline:
     created: str = ""
     bootstrap_servers: str = ""
     kafka_client: KafkaClient | None = None
+    kafka_users: bool = False
     suspend: bool = False
     deleting: bool = False
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN

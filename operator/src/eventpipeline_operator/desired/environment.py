@@ -5,6 +5,7 @@ Everything here is public; secrets travel apart (records.SecretReference).
 
 from eventpipeline_operator.api import names
 from eventpipeline_operator.api.types import Container, EventPipeline, Service
+from eventpipeline_operator.desired.kafka_users import client_of
 
 
 def build_environment(
@@ -18,15 +19,16 @@ def build_environment(
         "SERVICE": service.name,
         **({"WORKER": worker} if worker else {}),
         **_ports(service, worker),
-        **_kafka(pipeline),
+        **_kafka(pipeline, container),
         **_topics(pipeline, service, worker, container),
         **_calls(pipeline, container),
         **_tracing(pipeline, service),
     }
 
 
-def _kafka(pipeline: EventPipeline) -> dict[str, str]:
-    told, client = {"KAFKA_BOOTSTRAP_SERVERS": pipeline.bootstrap_servers}, pipeline.kafka_client
+def _kafka(pipeline: EventPipeline, container: Container) -> dict[str, str]:
+    told = {"KAFKA_BOOTSTRAP_SERVERS": pipeline.bootstrap_servers}
+    client = client_of(pipeline, container)
     if client:
         told["KAFKA_SECURITY_PROTOCOL"] = client.protocol
     if client and client.mechanism:

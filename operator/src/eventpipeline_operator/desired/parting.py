@@ -33,6 +33,12 @@ def build_parting(pipeline: EventPipeline) -> Parting:
     return Parting(topics, frozenset(groups))
 
 
+def delivered_names(status: Any) -> set[str]:
+    """Names of the delivered secrets that a status tells, those of Kafka users included."""
+    told = [*(status.get("secrets") or ()), *((status.get("users") or {}).get("items") or ())]
+    return {item["secretName"] for item in told if "secretName" in item}
+
+
 def recorded_topics(status: Any) -> dict[str, str]:
     """Kafka names and ids that a status tells."""
     items = (status.get("topics") or {}).get("items") or ()

@@ -6,6 +6,7 @@ Nothing here knows Kubernetes: another runtime (local processes) renders the sam
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from eventpipeline_operator.api.observed import Acl
 from eventpipeline_operator.api.types import (
     Endpoint,
     KafkaAccess,
@@ -29,6 +30,14 @@ class TopicRecord:
     config: Mapping[str, str] = field(default_factory=dict)
     external: bool = False
     dead_letters_of: str | None = None
+
+
+@dataclass(frozen=True)
+class KafkaUserRecord:
+    """A Kafka user that should be, and all that it may do."""
+
+    name: str
+    acls: frozenset[Acl] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import Dynamic, EventPipeline, Secret
-from eventpipeline_operator.desired.records import SecretRecord
+from eventpipeline_operator.desired.records import SecretRecord, SecretReference
 from eventpipeline_operator.desired.templates import TemplateError, render
 from eventpipeline_operator.errors import Stalled
 
@@ -22,14 +22,32 @@ def build_secret(
     texts = {name: _text(value) for name, value in values.items()}
     env = _rendered(secret.env, texts, f"spec.secrets[{secret.name}].env")
     files = _rendered(secret.files, texts, f"spec.secrets[{secret.name}].files")
-    content = json.dumps([str(pipeline.key), secret.name, env, files], sort_keys=True)
     return SecretRecord(
         entry=secret.name,
-        revision=hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:REVISION_LENGTH],
+        revision=revise(pipeline, secret.name, env, files, key),
         source=source_of(pipeline, secret),
         version=version,
         env=env,
         files=files,
+    )
+
+
+def revise(
+    pipeline: EventPipeline,
+    entry: str,
+    env: Mapping[str, str],
+    files: Mapping[str, str],
+    key: bytes,
+) -> str:
+    """A keyed hash of what is delivered: it changes exactly when a value does."""
+    content = json.dumps([str(pipeline.key), entry, env, files], sort_keys=True)
+    return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:REVISION_LENGTH]
+
+
+def name_secret(secret: Secret) -> SecretReference:
+    """How a delivery of an entry is named, apart from its revision."""
+    return SecretReference(
+        secret.name, "", "", tuple(sorted(secret.env)), tuple(sorted(secret.files))
     )
 
 
@@ -50,6 +68,11 @@ def source_of(pipeline: EventPipeline, secret: Secret) -> str:
         dict(secret.env),
         dict(secret.files),
     ]
+    return fingerprint(parts)
+
+
+def fingerprint(parts: Sequence[Any]) -> str:
+    """A short hash of what is no secret."""
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:REVISION_LENGTH]
 

@@ -9,6 +9,7 @@ from eventpipeline_operator.api import names
 from eventpipeline_operator.api.inheritance import effective_container
 from eventpipeline_operator.api.types import EventPipeline, Service, Worker
 from eventpipeline_operator.desired.environment import build_environment
+from eventpipeline_operator.desired.kafka_users import client_of
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
     ScalingRecord,
@@ -53,8 +54,11 @@ def build_migration(
             command=migrate.command,
             args=migrate.args,
             env=env,
-            secrets=_references(secrets, delivered),
-            kafka_client=pipeline.kafka_client,
+            secrets=(
+                *_references(secrets, delivered),
+                *_login(pipeline, service, None, delivered),
+            ),
+            kafka_client=client_of(pipeline, service.container),
             placement=replace(service.container.placement, pod_template={}),
         ),
     )
@@ -110,11 +114,25 @@ def _workload(
         command=container.command,
         args=container.args,
         env=build_environment(pipeline, service, name, container),
-        secrets=_references(container.secrets, delivered),
-        kafka_client=pipeline.kafka_client,
+        secrets=(
+            *_references(container.secrets, delivered),
+            *_login(pipeline, service, name, delivered),
+        ),
+        kafka_client=client_of(pipeline, container),
         probes=container.probes,
         placement=container.placement,
     )
+
+
+def _login(
+    pipeline: EventPipeline, service: Service, worker: str | None, delivered: Delivered
+) -> tuple[SecretReference, ...]:
+    """What the workload logs in to Kafka with, where it has a user of its own."""
+    if not pipeline.kafka_users:
+        return ()
+    user = names.kafka_user(pipeline.key, service.name, worker)
+    login = delivered.get(names.user_entry(pipeline.key, user))
+    return (login,) if login else ()
 
 
 def _references(entries: Iterable[str], delivered: Delivered) -> tuple[SecretReference, ...]:

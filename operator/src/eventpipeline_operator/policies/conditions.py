@@ -38,6 +38,7 @@ def build_status(
         "observedGeneration": pipeline.generation,
         "conditions": stamp(conditions, pipeline.generation, previous, now),
         "topics": _topics(pipeline, previous, observation),
+        **_users(observation),
         "services": _services(previous, observation),
         "secrets": [
             {"name": s.name, "secretName": s.object_name, "version": s.version}
@@ -56,7 +57,7 @@ def build_refusal(
     kept = {
         kind: raw
         for kind, raw in current(previous).items()
-        if kind in (ConditionType.TOPICS, ConditionType.SECRETS, ConditionType.WORKLOADS)
+        if kind not in (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED)
     }
     summary = [condition]
     if condition.status is Status.FALSE:
@@ -125,6 +126,17 @@ def _topics(pipeline: EventPipeline, previous: Json, observation: Observation) -
             for item in topics.items
         ],
     }
+
+
+def _users(observation: Observation) -> dict[str, Any]:
+    users = observation.users
+    if users is None:
+        return {}
+    items = [
+        {"userName": u.name, **({"secretName": u.object_name} if u.object_name else {})}
+        for u in users.items
+    ]
+    return {"users": {"desired": users.desired, "items": items}}
 
 
 def _services(previous: Json, observation: Observation) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from eventpipeline_operator.api.names import kafka_name
 from eventpipeline_operator.api.observed import Fate, Problem
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import EventPipeline, Topic
+from eventpipeline_operator.api.validation import containers
 from eventpipeline_operator.policies.claims import Claim
 
 Prefixes = Mapping[str, tuple[str, ...]]
@@ -50,6 +51,27 @@ def evaluate_grants(
             )
         if problem:
             problems[name] = problem
+    return problems
+
+
+def evaluate_groups(pipeline: EventPipeline, grants: Grants) -> dict[str, Problem]:
+    """One problem for each given consumer group that the pipeline's namespace may not name.
+
+    Where Kafka refuses what is not allowed, the operator must not allow what is others'.
+    """
+    problems = {}
+    for service in pipeline.services:
+        for path, _, container in containers(service):
+            group = container.consumer_group
+            if group and container.consumes and not grants.own(pipeline.key.namespace, group):
+                allowed = ", ".join(grants.prefixes(pipeline.key.namespace))
+                problems[group] = Problem(
+                    Reason.GROUP_NAME_DENIED,
+                    f"{path}.consumerGroup: {group} is outside of what namespace "
+                    f"{pipeline.key.namespace} may name ({allowed}), its user may not join it: "
+                    "rename it or ask the operator's installer for a grant (topicGrants)",
+                    Fate.STALL,
+                )
     return problems
 
 

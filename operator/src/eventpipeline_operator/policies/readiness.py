@@ -11,6 +11,7 @@ from eventpipeline_operator.api.observed import (
     SecretsObservation,
     ServiceState,
     TopicsObservation,
+    UsersObservation,
     WorkloadsObservation,
 )
 from eventpipeline_operator.api.reasons import PROGRESS, Reason
@@ -18,10 +19,11 @@ from eventpipeline_operator.api.reasons import PROGRESS, Reason
 SHOWN = 3
 
 
-def evaluate_steps(observation: Observation) -> tuple[Condition, Condition, Condition]:
-    """The three step conditions."""
+def evaluate_steps(observation: Observation) -> tuple[Condition, ...]:
+    """One condition for each step; that of Kafka users only where they are asked for."""
     return (
         evaluate_topics(observation.topics),
+        *((evaluate_users(observation.users),) if observation.users else ()),
         evaluate_secrets(observation.secrets),
         evaluate_workloads(observation.workloads),
     )
@@ -35,6 +37,16 @@ def evaluate_topics(topics: TopicsObservation) -> Condition:
     more = f" and {extra} for dead letters" if extra > 0 else ""
     message = f"{_count(topics.desired, 'topic')}{more} as declared"
     return Condition(ConditionType.TOPICS, Status.TRUE, Reason.TOPICS_IN_SYNC, message)
+
+
+def evaluate_users(users: UsersObservation) -> Condition:
+    """UsersReady."""
+    if users.problems:
+        return _not_ready(ConditionType.USERS, users.problems)
+    leaving = len(users.items) - users.desired
+    more = f", {_count(leaving, 'other')} to go when no pod has their login" if leaving > 0 else ""
+    message = f"{_count(users.desired, 'Kafka user')} as the graph has them{more}"
+    return Condition(ConditionType.USERS, Status.TRUE, Reason.USERS_IN_SYNC, message)
 
 
 def evaluate_secrets(secrets: SecretsObservation) -> Condition:

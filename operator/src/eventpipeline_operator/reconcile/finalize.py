@@ -2,8 +2,8 @@
 
 Under Retain (the default) nothing waits for the operator: children follow by owner reference, and
 what stays in Kafka is told when the object is gone. Under Delete a finalizer of ours holds the
-object until its topics are decided about, within a minute of the operator's seeing it.
-policies/deletion.py decides.
+object until its topics are decided about, within a minute of the operator's seeing it; and so it
+does where the object has Kafka users, which always go. policies/deletion.py decides about topics.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from eventpipeline_operator.policies.deletion import (
 from eventpipeline_operator.reconcile.claims import Claims
 from eventpipeline_operator.reconcile.ports import Legacy, Ports
 from eventpipeline_operator.reconcile.queue import Outcome
+from eventpipeline_operator.reconcile.users import Users, has_users, recorded_users
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ class _Departure:
     began: float
     pause: float = POLL_SECONDS
     waiting: tuple[Left, ...] = ()
+    users_gone: bool = False
     removed: set[str] = field(default_factory=set)
     told: bool = False
     released: bool = False
@@ -63,12 +65,14 @@ class Departures:
         self,
         ports: Ports,
         claims: Claims,
+        users: Users,
         max_records: int,
         clock: Callable[[], float],
         now: Callable[[], str],
     ) -> None:
         self._ports = ports
         self._claims = claims
+        self._users = users
         self._max_records = max_records
         self._clock = clock
         self._now = now
@@ -81,8 +85,8 @@ class Departures:
         return len(self._unwritten)
 
     async def guard(self, pipeline: EventPipeline) -> None:
-        """Have the finalizer on a live object exactly where Delete is set."""
-        wanted = pipeline.deletion_policy is DeletionPolicy.DELETE
+        """Have the finalizer on a live object exactly where Delete is set, or users are there."""
+        wanted = pipeline.deletion_policy is DeletionPolicy.DELETE or has_users(pipeline)
         if wanted != (FINALIZER in pipeline.finalizers):
             await self._ports.finalizers.keep(pipeline, present=wanted)
 
@@ -92,7 +96,7 @@ class Departures:
         if departure.released or FINALIZER not in pipeline.finalizers:
             return Outcome.DONE
         left = await self._decide(pipeline, departure)
-        if left is None:
+        if left is None or not await self._see_off_users(pipeline, departure):
             return Outcome.RETRY
         if left:
             await self._leave(pipeline, departure, left)
@@ -153,12 +157,52 @@ class Departures:
         )
         return None
 
+    async def _see_off_users(self, pipeline: EventPipeline, departure: _Departure) -> bool:
+        """Whether nothing more is to be done about the object's Kafka users."""
+        if departure.users_gone or not has_users(pipeline):
+            return True
+        kept = await self._remove_users(pipeline, departure)
+        if kept:
+            await self._leave_users(pipeline, kept)
+        departure.users_gone = kept is not None
+        return departure.users_gone
+
+    async def _remove_users(self, pipeline: EventPipeline, departure: _Departure) -> str | None:
+        """Why they stay, empty when they are gone; None while that is open."""
+        if not pipeline.bootstrap_servers:
+            return "the object could not be read"
+        if ORPHAN_FINALIZER in pipeline.finalizers:
+            return "the workloads go on"
+        remaining = departure.began + PATIENCE_SECONDS - self._clock()
+        try:
+            async with asyncio.timeout(max(remaining, LEAST_SECONDS)):
+                await self._stop_workloads(pipeline)
+                self._refuse_away(pipeline.bootstrap_servers)
+                await self._users.depart(pipeline)
+        except (ReconcileError, TimeoutError) as error:
+            _, message = self._note(pipeline, departure, error)
+            log.info("object waits to go", users=message)
+            return message if isinstance(error, Stalled) or remaining <= 0 else None
+        return ""
+
+    async def _leave_users(self, pipeline: EventPipeline, why: str) -> None:
+        users = ", ".join(recorded_users(pipeline)) or f"{topic_prefix(pipeline.key)}*"
+        said = f"Kafka users are left behind: {users} ({why}): remove them and their ACLs"
+        log.warning("Kafka users left behind", pipeline=str(pipeline.key), users=users, why=why)
+        await self._ports.status.emit_event(
+            pipeline, Condition(ConditionType.USERS, Status.FALSE, Reason.USERS_LEFT_BEHIND, said)
+        )
+
+    async def _stop_workloads(self, pipeline: EventPipeline) -> None:
+        """Waiting until the last of them has ended."""
+        await self._ports.runtime.prune(pipeline, [])
+        if self._ports.runtime.holds_workloads(pipeline):
+            raise Waiting(Obstacle.WORKLOADS_RUNNING, "workloads are still stopping")
+
     async def _attempt(self, pipeline: EventPipeline, departure: _Departure) -> DeletionPlan:
         """Stop the workloads, judge the topics, remove what may go."""
-        runtime, removal = self._ports.runtime, self._ports.removal
-        await runtime.prune(pipeline, [])
-        if runtime.holds_workloads(pipeline):
-            raise Waiting(Obstacle.WORKLOADS_RUNNING, "workloads are still stopping")
+        removal = self._ports.removal
+        await self._stop_workloads(pipeline)
         parting, access = build_parting(pipeline), pipeline.kafka_access
         if not parting.topics:
             return DeletionPlan()
@@ -193,6 +237,15 @@ class Departures:
         self, pipeline: EventPipeline, departure: _Departure, error: Exception
     ) -> DeletionPlan:
         """Nothing could be decided now: what passes by itself is waited for."""
+        obstacle, message = self._note(pipeline, departure, error)
+        topics = [t for t in build_parting(pipeline).topics if t not in departure.removed]
+        left = keep_all(topics, obstacle, message)
+        return DeletionPlan(left=left) if isinstance(error, Stalled) else DeletionPlan(waiting=left)
+
+    def _note(
+        self, pipeline: EventPipeline, departure: _Departure, error: Exception
+    ) -> tuple[Obstacle, str]:
+        """What a failure is, in a word and in words; it says when to try again."""
         message = error.message if isinstance(error, ReconcileError) else "no answer in time"
         obstacle = (
             Obstacle.KAFKA_DENIED if isinstance(error, Stalled) else Obstacle.KAFKA_UNAVAILABLE
@@ -204,9 +257,7 @@ class Departures:
         if away and isinstance(error, Retryable):
             servers = pipeline.bootstrap_servers
             self._away.setdefault(servers, (self._clock() + AWAY_SECONDS, error))
-        topics = [t for t in build_parting(pipeline).topics if t not in departure.removed]
-        left = keep_all(topics, obstacle, message)
-        return DeletionPlan(left=left) if isinstance(error, Stalled) else DeletionPlan(waiting=left)
+        return obstacle, message
 
     async def _leave(
         self, pipeline: EventPipeline, departure: _Departure, left: tuple[Left, ...]

@@ -4,9 +4,7 @@ Serves create, update, resume, drift and timer alike. Steps report what they saw
 turns that into conditions.
 """
 
-import json
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +19,6 @@ from eventpipeline_operator.api.observed import (
     Observation,
     Problem,
     SecretsObservation,
-    TopicsObservation,
     WorkloadsObservation,
 )
 from eventpipeline_operator.api.parsing import identify, parse
@@ -30,42 +27,27 @@ from eventpipeline_operator.api.types import EventPipeline, Key
 from eventpipeline_operator.api.validation import validate
 from eventpipeline_operator.errors import ReconcileError, Stalled
 from eventpipeline_operator.policies import conditions as policy
-from eventpipeline_operator.policies.differences import describe_differences
 from eventpipeline_operator.policies.grants import Grants
 from eventpipeline_operator.policies.readiness import evaluate_steps
 from eventpipeline_operator.reconcile.claims import Claims
 from eventpipeline_operator.reconcile.finalize import Departures
 from eventpipeline_operator.reconcile.journal import Journal
 from eventpipeline_operator.reconcile.leases import Exists, Leases
+from eventpipeline_operator.reconcile.memory import Memory, note_spec
 from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Outcome, Wake
 from eventpipeline_operator.reconcile.recording import record_result
 from eventpipeline_operator.reconcile.scaling import Scaler
 from eventpipeline_operator.reconcile.secrets import (
-    Delivered,
     Delivery,
     reconcile_secrets,
     still_delivered,
 )
 from eventpipeline_operator.reconcile.topics import reconcile_topics
+from eventpipeline_operator.reconcile.users import Users
 from eventpipeline_operator.reconcile.workloads import reconcile_workloads
 
 log = structlog.get_logger()
-
-
-@dataclass
-class Memory:
-    """What a pass leaves to the next one; lost on restart without harm."""
-
-    status: Mapping[str, Any]
-    generation: int = 0
-    verified_at: float = float("-inf")
-    topics: TopicsObservation = field(default_factory=TopicsObservation)
-    secrets: SecretsObservation = field(default_factory=SecretsObservation)
-    delivered: Delivered = field(default_factory=dict)
-    key: Key | None = None
-    seen: int = 0
-    spec: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -101,7 +83,12 @@ class Reconciler:
         self._now = now
         self._memories: dict[str, Memory] = {}
         self._claims = Claims(settings.grants)
-        self._departures = Departures(ports, self._claims, settings.max_records, clock, now)
+        self._users = Users(
+            ports.users, ports.runtime, ports.secrets, settings.grants, settings.signing_key
+        )
+        self._departures = Departures(
+            ports, self._claims, self._users, settings.max_records, clock, now
+        )
         self._leases = Leases(ports.vault, ports.safe, wall)
         self.scaler = Scaler(ports.lags, ports.runtime, clock)
         self.journal = Journal(ports.archive, now)
@@ -112,7 +99,7 @@ class Reconciler:
         pipeline, complaints = _understand(body)
         memory = self._memories.setdefault(pipeline.uid, Memory(pipeline.status))
         pipeline = replace(pipeline, status=memory.status)  # what was written, not what came back
-        differences = _differences(pipeline, memory, body["spec"])
+        differences = note_spec(pipeline, memory, body["spec"])
         try:
             if pipeline.deleting:
                 outcome = await self._departures.finalize(pipeline)
@@ -182,12 +169,13 @@ class Reconciler:
         workloads = await self._workloads(pipeline, memory)
         if workloads.evaluated:
             await self._leases.release(pipeline, self._ports.runtime, memory.delivered)
-        observation = Observation(memory.topics, memory.secrets, workloads)
+        observation = Observation(memory.topics, memory.users, memory.secrets, workloads)
         steps = evaluate_steps(observation)
         conditions = policy.summarise(steps, observation.problems)
         status = policy.build_status(pipeline, memory.status, observation, conditions, self._now())
         await self._publish(pipeline, memory, status, policy.newsworthy(conditions))
-        return _outcome(observation.problems)
+        leaving = memory.users is not None and memory.users.leaving
+        return _outcome(observation.problems, leaving=leaving)
 
     def _still_verified(self, pipeline: EventPipeline, memory: Memory, wake: Wake) -> bool:
         """A child's change says nothing about Kafka and Vault: they are not asked again."""
@@ -195,13 +183,14 @@ class Reconciler:
             wake is Wake.CHILD
             and memory.generation == pipeline.generation
             and self._clock() - memory.verified_at < self._settings.trust_seconds
-            and still_delivered(pipeline, self._ports.runtime, memory.delivered)
+            and still_delivered(pipeline, self._ports.runtime, memory.all_delivered)
         )
 
     async def _verify(self, pipeline: EventPipeline, memory: Memory) -> None:
         ports, settings = self._ports, self._settings
         memory.verified_at = float("-inf")
         memory.topics = await reconcile_topics(pipeline, ports.kafka, settings.grants, self._claims)
+        memory.users, memory.logins = await self._users.reconcile(pipeline, memory.topics)
         if self._waiting_for_topics(pipeline, memory):
             waiting = Problem(Reason.WAITING_FOR_TOPICS, "secrets wait for the topics")
             desired = len(pipeline.secrets)
@@ -212,22 +201,25 @@ class Reconciler:
             ports.vault, ports.runtime, self._leases, settings.signing_key, self._now()
         )
         memory.secrets, memory.delivered = await reconcile_secrets(pipeline, delivery)
-        if not memory.topics.problems and not memory.secrets.problems:
+        if memory.is_quiet():
             memory.verified_at, memory.generation = self._clock(), pipeline.generation
 
     async def _workloads(self, pipeline: EventPipeline, memory: Memory) -> WorkloadsObservation:
         waiting = None
         if self._waiting_for_topics(pipeline, memory):
             waiting = Problem(Reason.WAITING_FOR_TOPICS, "workloads wait for the topics")
+        elif memory.users and not memory.users.usable:
+            waiting = Problem(Reason.WAITING_FOR_USERS, "workloads wait for their Kafka users")
         elif not memory.secrets.usable:
             waiting = Problem(Reason.WAITING_FOR_SECRETS, "workloads wait for the secrets")
         if waiting:
             return WorkloadsObservation(desired=len(pipeline.services), problems=(waiting,))
+        supported = memory.users is None or memory.users.supported
         return await reconcile_workloads(
-            pipeline,
+            pipeline if supported else replace(pipeline, kafka_users=False),
             self._ports.runtime,
             self.scaler,
-            memory.delivered,
+            memory.all_delivered,
             self._settings.traefik_class,
         )
 
@@ -268,24 +260,6 @@ def _understand(body: Mapping[str, Any]) -> tuple[EventPipeline, list[str]]:
     return pipeline, validate(pipeline)
 
 
-def _differences(
-    pipeline: EventPipeline, memory: Memory, spec: Mapping[str, Any]
-) -> tuple[str, ...]:
-    """What changed since the generation that was seen before; remembers this one."""
-    if memory.seen == pipeline.generation:
-        return ()
-    before, observed = memory.spec, pipeline.status.get("observedGeneration")
-    memory.key, memory.seen = pipeline.key, pipeline.generation
-    memory.spec = zlib.compress(json.dumps(spec).encode(), 1)
-    if before:
-        return describe_differences(json.loads(zlib.decompress(before)), spec)
-    if observed is None:
-        return ("created",)
-    if observed == pipeline.generation:
-        return ()
-    return ("changed while no operator looked: what, is not known",)
-
-
 def _refusal(pipeline: EventPipeline, complaints: Sequence[str]) -> Condition | None:
     """Why no step runs, if none does."""
     if complaints:
@@ -297,8 +271,8 @@ def _refusal(pipeline: EventPipeline, complaints: Sequence[str]) -> Condition | 
     return None
 
 
-def _outcome(problems: tuple[Problem, ...]) -> Outcome:
+def _outcome(problems: tuple[Problem, ...], *, leaving: bool) -> Outcome:
     fates = {p.fate for p in problems}
-    if Fate.RETRY in fates:
+    if leaving or Fate.RETRY in fates:
         return Outcome.RETRY
     return Outcome.STALLED if Fate.STALL in fates else Outcome.DONE

@@ -5,69 +5,23 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from eventpipeline_operator.api.conditions import Condition
-from eventpipeline_operator.api.observed import (
-    MigrationState,
-    ObservedTopic,
-    TopicUsage,
-    WorkloadState,
-)
-from eventpipeline_operator.api.offsets import GroupOffsets
-from eventpipeline_operator.api.types import EventPipeline, KafkaAccess, Key, Vault
+from eventpipeline_operator.api.observed import MigrationState, WorkloadState
+from eventpipeline_operator.api.types import EventPipeline, Key, Vault
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
     RouteRecord,
-    ScalingRecord,
     SecretRecord,
     SecretReference,
-    TopicRecord,
     TrafficRecord,
     WorkloadRecord,
 )
-from eventpipeline_operator.desired.topic_plan import ConfigChange
 from eventpipeline_operator.policies.deletion import Left, Obstacle
 from eventpipeline_operator.policies.leases import Term
+from eventpipeline_operator.reconcile.kafka_ports import Kafka, KafkaUsers, Lags, TopicRemoval
 
 Record = (
     SecretRecord | SecretReference | WorkloadRecord | MigrationRecord | RouteRecord | TrafficRecord
 )
-
-
-class Kafka(Protocol):
-    """Administration of one or more clusters.
-
-    Unreachable or refusing clusters raise Retryable; a refusal of a single topic is returned by
-    its name with the broker's words.
-    """
-
-    async def describe(
-        self, access: KafkaAccess, names: Collection[str], configured: Collection[str]
-    ) -> Mapping[str, ObservedTopic]:
-        """Describe topics; those that do not exist are left out. Config only of `configured`."""
-        ...
-
-    async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
-        """Create topics; one that exists already is no refusal."""
-        ...
-
-    async def grow(self, access: KafkaAccess, totals: Mapping[str, int]) -> Mapping[str, str]:
-        """Raise the number of partitions to a total."""
-        ...
-
-    async def configure(
-        self, access: KafkaAccess, changes: Mapping[str, ConfigChange]
-    ) -> Mapping[str, str]:
-        """Set keys; None takes one back to its default."""
-        ...
-
-
-class Lags(Protocol):
-    """Where consumer groups stand, for scaling; never asked by a pass."""
-
-    async def observe(
-        self, groups: Collection[ScalingRecord]
-    ) -> Mapping[ScalingRecord, GroupOffsets]:
-        """Offsets of groups; one that could not be read in full is left out."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -191,9 +145,9 @@ class Runtime(Protocol):
         ...
 
     def observe_secret(
-        self, pipeline: EventPipeline, entry: str, source: str
+        self, pipeline: EventPipeline, wanted: SecretReference, source: str
     ) -> SecretReference | None:
-        """The last delivered secret of an entry that came from the same source."""
+        """The last delivered secret of an entry from the same source: `wanted`, as it is there."""
         ...
 
     def holds_workloads(self, pipeline: EventPipeline) -> bool:
@@ -212,20 +166,6 @@ class Runtime(Protocol):
 
     def secret_name(self, pipeline: EventPipeline, reference: SecretReference) -> str:
         """What the runtime calls a delivered secret."""
-        ...
-
-
-class TopicRemoval(Protocol):
-    """Taking topics away; failures are as of Kafka."""
-
-    async def inspect(
-        self, access: KafkaAccess, names: Collection[str]
-    ) -> Mapping[str, TopicUsage]:
-        """Who depends on topics; those that do not exist are left out."""
-        ...
-
-    async def remove(self, access: KafkaAccess, ids: Mapping[str, str]) -> Mapping[str, str]:
-        """Remove topics (name to id) if they still are the same; refusals by name, in words."""
         ...
 
 
@@ -253,6 +193,14 @@ class Legacies(Protocol):
 
     async def record(self, legacies: Sequence[Legacy]) -> None:
         """Write them down; the same again changes nothing."""
+        ...
+
+
+class SecretReader(Protocol):
+    """Reads Secrets of a namespace."""
+
+    async def contents(self, namespace: str, name: str) -> Mapping[str, str]:
+        """All keys of a Secret; empty when it is not there."""
         ...
 
 
@@ -293,6 +241,8 @@ class Ports:
     """All of them."""
 
     kafka: Kafka
+    users: KafkaUsers
+    secrets: SecretReader
     vault: VaultPort
     runtime: Runtime
     status: StatusWriter

@@ -16,7 +16,8 @@ from eventpipeline_operator.api.offsets import GroupOffsets
 from eventpipeline_operator.api.types import EventPipeline, Key
 from eventpipeline_operator.desired.records import ScalingRecord, WorkloadRecord
 from eventpipeline_operator.policies.scaling import Scaling, evaluate_scaling, hold
-from eventpipeline_operator.reconcile.ports import Lags, Runtime
+from eventpipeline_operator.reconcile.kafka_ports import Lags
+from eventpipeline_operator.reconcile.ports import Runtime
 from eventpipeline_operator.reconcile.recording import record_call
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ from eventpipeline_operator.api.observed import Problem, SecretItem, SecretsObse
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import Dynamic, EventPipeline, Kv, Secret
 from eventpipeline_operator.desired.records import SecretRecord, SecretReference
-from eventpipeline_operator.desired.secrets import build_secret, source_of
+from eventpipeline_operator.desired.secrets import build_secret, name_secret, source_of
 from eventpipeline_operator.errors import ReconcileError, Stalled
 from eventpipeline_operator.policies.leases import describe_staleness
 from eventpipeline_operator.reconcile.leases import Leases
@@ -112,7 +112,9 @@ def _last_good(
     pipeline: EventPipeline, secret: Secret, delivery: Delivery, problem: Problem
 ) -> tuple[SecretReference | None, Problem]:
     message = f"spec.secrets[{secret.name}]: {problem.message}"
-    last = delivery.runtime.observe_secret(pipeline, secret.name, source_of(pipeline, secret))
+    last = delivery.runtime.observe_secret(
+        pipeline, name_secret(secret), source_of(pipeline, secret)
+    )
     if last:
         name = delivery.runtime.secret_name(pipeline, last)
         age = describe_staleness(_failing_since(pipeline), delivery.now)

@@ -21,7 +21,7 @@ from eventpipeline_operator.errors import ReconcileError
 from eventpipeline_operator.policies.claims import Claim, evaluate_claims
 from eventpipeline_operator.policies.grants import Grants, evaluate_grants
 from eventpipeline_operator.reconcile.claims import Claims, claim_of
-from eventpipeline_operator.reconcile.ports import Kafka
+from eventpipeline_operator.reconcile.kafka_ports import Kafka
 from eventpipeline_operator.reconcile.recording import record_call
 
 log = structlog.get_logger()
@@ -57,6 +57,7 @@ async def reconcile_topics(
         found,
         desired=declared,
         exist=found.exist and not apart,
+        apart=frozenset(apart),
         items=(*items, *kept),
         problems=(*apart.values(), *found.problems),
     )

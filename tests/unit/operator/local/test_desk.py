@@ -71,6 +71,18 @@ def office(tmp_path: Path) -> Office:
     return Office(tmp_path)
 
 
+async def test_kafka_users_are_left_out_and_that_is_told(
+    office: Office, body: dict[str, Any]
+) -> None:
+    body["spec"]["kafka"]["users"] = {}
+    office.save(body)
+    (_, delivered), *_ = office.delivered
+    assert not parse(delivered).kafka_users
+    assert office.desk.notes == (
+        "team/shop: no Kafka users here, every process may read and write all",
+    )
+
+
 async def test_a_saved_object_is_delivered_with_this_machines_addresses(
     office: Office, body: dict[str, Any]
 ) -> None:

@@ -16,10 +16,11 @@ from eventpipeline_operator.adapters.local.secrets import SecretFiles
 from eventpipeline_operator.adapters.local.state import State, StateInUse
 from eventpipeline_operator.api.parsing import parse
 from eventpipeline_operator.api.types import EventPipeline, Key
-from eventpipeline_operator.desired.records import SecretRecord
+from eventpipeline_operator.desired.records import SecretRecord, SecretReference
 
 KEY = Key("team", "shop")
 SECRET = SecretRecord("db", "abc", "source", "3", {"PASSWORD": "s3cret"}, {})
+WANTED = SecretReference("db", "", "", ("PASSWORD",))
 
 
 def test_an_object_is_the_same_in_the_next_run(tmp_path: Path, body: dict[str, Any]) -> None:
@@ -84,10 +85,10 @@ def test_a_delivered_secret_is_known_in_the_next_run(
     assert files.deliver(KEY, SECRET)
     assert not files.deliver(KEY, SECRET)
     again = SecretFiles(tmp_path)
-    found = again.latest(pipeline, "db", "source")
+    found = again.latest(pipeline, WANTED, "source")
     assert found == SECRET.reference
     assert again.read(KEY, SECRET.reference).values == {"PASSWORD": "s3cret"}
-    assert again.latest(pipeline, "db", "another source") is None
+    assert again.latest(pipeline, WANTED, "another source") is None
     assert again.prune(KEY, ()) == ["shop-db-abc"]
     assert SecretFiles(tmp_path).of(KEY, "db") == []
 

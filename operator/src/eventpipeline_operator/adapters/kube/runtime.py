@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -35,6 +36,7 @@ from eventpipeline_operator.api.observed import (
 )
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.api.types import EventPipeline
+from eventpipeline_operator.desired.parting import delivered_names
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
     SecretReference,
@@ -120,26 +122,22 @@ class KubeRuntime:
         return MigrationState(MigrationPhase.RUNNING, problem)
 
     def observe_secret(
-        self, pipeline: EventPipeline, entry: str, source: str
+        self, pipeline: EventPipeline, wanted: SecretReference, source: str
     ) -> SecretReference | None:
         """The Secret of an entry that status names, else the newest, from the same source."""
         found = [
             child
             for child in self._cache.of(pipeline.key, SECRET.name)
-            if child.secret and child.secret[:2] == (entry, source) and not child.deleting
+            if child.secret and child.secret[:2] == (wanted.entry, source) and not child.deleting
         ]
-        spec = next((s for s in pipeline.secrets if s.name == entry), None)
-        if not found or spec is None:
+        if not found:
             return None
-        named = {s.get("secretName") for s in pipeline.status.get("secrets") or ()}
-        last = max(found, key=lambda c: (c.ref.name in named, c.created, int(c.version)))
-        prefix = names.object_name(pipeline.key, entry, "")
-        return SecretReference(
-            entry=entry,
-            revision=last.ref.name.removeprefix(prefix),
+        told = delivered_names(pipeline.status)
+        last = max(found, key=lambda c: (c.ref.name in told, c.created, int(c.version)))
+        return replace(
+            wanted,
+            revision=last.ref.name.removeprefix(names.object_name(pipeline.key, wanted.entry, "")),
             version=last.secret[2] if last.secret else "",
-            env=tuple(sorted(spec.env)),
-            files=tuple(sorted(spec.files)),
         )
 
     def holds_secret(self, pipeline: EventPipeline, reference: SecretReference) -> bool:

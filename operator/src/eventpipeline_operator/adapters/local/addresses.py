@@ -40,8 +40,11 @@ def localise(body: Mapping[str, Any], local: Local) -> Json:
     if any(_names(endpoint, address) for address in local.off):
         del spec["tracing"]
     kafka = spec.get("kafka") or {}
+    left_out = {"users"}  # what one machine's programs may do, nobody guards
     if any(_names(str(kafka.get("bootstrapServers")), a) for a in local.embedded_kafka):
-        spec["kafka"] = {k: v for k, v in kafka.items() if k != "client"}
+        left_out |= {"client"}
+    if kafka:
+        spec["kafka"] = {k: v for k, v in kafka.items() if k not in left_out}
     if spec.get("ingress"):
         spec["ingress"] = {"host": f"{_site(spec['ingress'], body)}:{local.entry_port}"}
     here = _replaced(spec, local)

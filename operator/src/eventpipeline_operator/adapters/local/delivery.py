@@ -1,7 +1,7 @@
 """The files that a person edits → deliveries, as a watch on a cluster would make them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from eventpipeline_operator.adapters.local.objects import (
     read_objects,
 )
 from eventpipeline_operator.adapters.local.runtime import LocalRuntime
-from eventpipeline_operator.api.parsing import parse
+from eventpipeline_operator.api.parsing import is_asked_for, parse
 from eventpipeline_operator.api.types import EventPipeline, Key
 from eventpipeline_operator.errors import Stalled
 
@@ -69,6 +69,7 @@ class Desk:
         self._departures: set[asyncio.Task[None]] = set()
         self.pipelines: tuple[EventPipeline, ...] = ()
         self.complaints: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
 
     def deliver(self, deliver: Deliver) -> Sequence[Key]:
         """Read and deliver; files that cannot be read change nothing but the complaints."""
@@ -81,6 +82,7 @@ class Desk:
         local = self._place(devfile)
         admitted = [self._objects.admit(localise(body, local)) for body in bodies]
         self.complaints = _complaints(self._files.dev, admitted, devfile)
+        self.notes = tuple(_left_out(bodies))
         self.pipelines = tuple(found for body in admitted if (found := _parsed(body)))
         for body in admitted:
             deliver("MODIFIED", body)
@@ -112,6 +114,13 @@ def _complaints(path: Path, bodies: Sequence[Body], devfile: DevFile) -> tuple[s
         for body in bodies
         for address in find_strangers(body, known)
     )
+
+
+def _left_out(bodies: Sequence[Body]) -> Iterator[str]:
+    """What only a cluster's Kafka does."""
+    for body in bodies:
+        if is_asked_for((body["spec"].get("kafka") or {}).get("users")):
+            yield f"{key_of(body)}: no Kafka users here, every process may read and write all"
 
 
 def _parsed(body: Body) -> EventPipeline | None:

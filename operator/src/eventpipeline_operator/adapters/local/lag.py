@@ -7,7 +7,7 @@ from eventpipeline_operator.api.offsets import GroupOffsets
 from eventpipeline_operator.api.types import EventPipeline, Scale
 from eventpipeline_operator.api.validation import containers
 from eventpipeline_operator.desired.records import ScalingRecord
-from eventpipeline_operator.reconcile.ports import Lags
+from eventpipeline_operator.reconcile.kafka_ports import Lags
 
 Waiting = Mapping[tuple[str, str], int]
 

@@ -119,10 +119,10 @@ class LocalRuntime:
         return self._parts.migrations.observe(pipeline.key, record.name, self._revision(record))
 
     def observe_secret(
-        self, pipeline: EventPipeline, entry: str, source: str
+        self, pipeline: EventPipeline, wanted: SecretReference, source: str
     ) -> SecretReference | None:
         """The last delivery of an entry that came from the same source."""
-        return self._parts.secrets.latest(pipeline, entry, source)
+        return self._parts.secrets.latest(pipeline, wanted, source)
 
     def holds_workloads(self, pipeline: EventPipeline) -> bool:
         """Whether a process is left."""

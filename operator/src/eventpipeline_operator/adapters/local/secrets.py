@@ -8,12 +8,13 @@ import json
 import shutil
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eventpipeline_operator.adapters.local.files import write_private
 from eventpipeline_operator.adapters.local.launch import Delivered, secret_name
 from eventpipeline_operator.api.types import EventPipeline, Key
+from eventpipeline_operator.desired.parting import delivered_names
 from eventpipeline_operator.desired.records import SecretRecord, SecretReference
 
 NOTE = ".delivered.json"
@@ -69,22 +70,17 @@ class SecretFiles:
         values = {name: (directory / name).read_text() for name in reference.env}
         return Delivered(reference, directory, values)
 
-    def latest(self, pipeline: EventPipeline, entry: str, source: str) -> SecretReference | None:
+    def latest(
+        self, pipeline: EventPipeline, wanted: SecretReference, source: str
+    ) -> SecretReference | None:
         """The delivery of an entry that status names, else the newest, from the same source."""
-        found = [note for note in self.of(pipeline.key, entry) if note.source == source]
-        spec = next((s for s in pipeline.secrets if s.name == entry), None)
-        if not found or spec is None:
+        found = [note for note in self.of(pipeline.key, wanted.entry) if note.source == source]
+        if not found:
             return None
-        named = {s.get("secretName") for s in pipeline.status.get("secrets") or ()}
-        last = max(found, key=lambda note: (note.name in named, note.written_at))
-        prefix = secret_name(pipeline.key, SecretReference(entry, "", ""))
-        return SecretReference(
-            entry=entry,
-            revision=last.name.removeprefix(prefix),
-            version=last.version,
-            env=tuple(sorted(spec.env)),
-            files=tuple(sorted(spec.files)),
-        )
+        told = delivered_names(pipeline.status)
+        last = max(found, key=lambda note: (note.name in told, note.written_at))
+        prefix = secret_name(pipeline.key, replace(wanted, revision=""))
+        return replace(wanted, revision=last.name.removeprefix(prefix), version=last.version)
 
     def prune(self, key: Key, kept: Collection[str]) -> list[str]:
         """Remove all others; their names."""
