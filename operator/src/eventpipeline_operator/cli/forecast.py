@@ -13,13 +13,12 @@ from eventpipeline_operator.api.types import Dynamic, EventPipeline, Kv
 from eventpipeline_operator.cli.changes import Action, Change, Forecast, Sight, System
 from eventpipeline_operator.cli.comparing import Difference, compare
 from eventpipeline_operator.cli.forecast_children import forecast_children
+from eventpipeline_operator.cli.forecast_users import NEW, foresee_logins, user_changes
 from eventpipeline_operator.desired.records import SecretReference
 from eventpipeline_operator.desired.secrets import source_of
 from eventpipeline_operator.desired.topic_plan import TopicPlan, plan_topics
 from eventpipeline_operator.desired.topics import build_topics
 from eventpipeline_operator.errors import Stalled
-
-NEW = "(new)"
 
 
 def forecast(wanted: Mapping[str, Any], sight: Sight) -> Forecast:
@@ -32,10 +31,12 @@ def forecast(wanted: Mapping[str, Any], sight: Sight) -> Forecast:
         return Forecast(tuple(own), (), (note,))
     topics = _plan_topics(pipeline, sight)
     references = foresee_secrets(pipeline, live, sight.versions)
-    children = forecast_children(pipeline, references, sight)
+    logins = foresee_logins(pipeline)
+    children = forecast_children(pipeline, {**references, **logins}, sight)
+    kafka = (*_topic_changes(topics, sight), *user_changes(pipeline, live))
     vault = _vault_changes(pipeline, live, references)
     return Forecast(
-        (*own, *_topic_changes(topics, sight), *vault, *children.changes),
+        (*own, *kafka, *vault, *children.changes),
         (*sight.problems, *(p.message for p in topics.problems.values()), *children.problems),
         tuple(_notes(pipeline, live, sight)),
     )

@@ -24,6 +24,7 @@ from eventpipeline_operator.api import labels, names
 from eventpipeline_operator.api.types import EventPipeline
 from eventpipeline_operator.cli.changes import Action, Change, Sight, System
 from eventpipeline_operator.cli.comparing import compare
+from eventpipeline_operator.cli.forecast_users import known_logins
 from eventpipeline_operator.desired.records import (
     MigrationRecord,
     SecretReference,
@@ -144,6 +145,7 @@ def _is_ours(pipeline: EventPipeline, child: Json) -> bool:
 def _secret_changes(pipeline: EventPipeline, references: Delivered) -> Iterator[Change]:
     """Secrets are not read: that there is a new one, and which one goes, status tells."""
     status = {s["name"]: s.get("secretName", "") for s in pipeline.status.get("secrets") or ()}
+    status |= known_logins(pipeline)
     prefix = f"{pipeline.key.name}-"
     for entry, reference in references.items():
         name = f"{prefix}{entry}-{reference.revision}"

@@ -10,12 +10,15 @@ from eventpipeline_operator.api.observed import ObservedTopic
 from eventpipeline_operator.api.parsing import parse
 from eventpipeline_operator.cli.changes import Change, Sight, System
 from eventpipeline_operator.cli.forecast import forecast, foresee_secrets
+from eventpipeline_operator.cli.forecast_users import foresee_logins
+from eventpipeline_operator.desired.kafka_users import build_kafka_users
 from eventpipeline_operator.desired.topics import build_topics
 from eventpipeline_operator.desired.workloads import build_migration, build_workloads
 from eventpipeline_operator.reconcile.ports import Record
 from unit.operator.bodies import build_body, build_spec
 
 Json = dict[str, Any]
+PREFIX = "team.shop."
 OWNED: Json = {"f:metadata": {"f:labels": {}, "f:ownerReferences": {}}, "f:spec": {}, "f:data": {},
          "f:immutable": {}, "f:automountServiceAccountToken": {}}  # fmt: skip
 
@@ -29,8 +32,15 @@ def build_applied(spec: Json | None = None) -> Sight:
             for name in ("db", "mail")
         ]
     }
+    users = build_kafka_users(parse(body)) if parse(body).kafka_users else ()
+    body["status"]["users"] = {
+        "items": [
+            {"userName": u.name, "secretName": f"shop-kafka.{u.name.removeprefix(PREFIX)}-abc"}
+            for u in users
+        ]
+    }
     pipeline = parse(body)
-    references = foresee_secrets(pipeline, pipeline, {})
+    references = {**foresee_secrets(pipeline, pipeline, {}), **foresee_logins(pipeline)}
     records: list[Record] = []
     for service in pipeline.services:
         migration = build_migration(pipeline, service, references)
@@ -163,6 +173,37 @@ def test_credentials_are_issued_and_revoked_with_their_entry(spec: Json) -> None
     found = changes(spec, build_applied(before))
     assert "issue credentials database/creds/new for mail" in found
     assert "revoke credentials database/creds/mail of mail" in found
+
+
+def test_kafka_users_are_foreseen_with_what_each_may_do(spec: Json, applied: Sight) -> None:
+    spec["kafka"]["users"] = {}
+    found = changes(spec, applied)
+    rights = {d.path: d.after for d in found["create user team.shop.order.relay"].differences}
+    assert rights["may.topic team.shop.orders"] == "describe, write"
+    assert "create Secret shop-kafka.order.relay-(new)" in found
+    assert "update Deployment shop-order-relay" in found
+
+
+def test_an_edge_that_is_moved_changes_its_user(spec: Json) -> None:
+    spec["kafka"]["users"] = {}
+    sight = build_applied(copy.deepcopy(spec))
+    assert not changes(spec, sight)
+    spec["services"][0]["workers"][0]["produces"] = ["stock-events"]
+    found = changes(spec, sight)
+    differences = found["update user team.shop.order.relay"].differences
+    assert {(d.path, d.before, d.after) for d in differences} == {
+        ("may.topic team.shop.orders", "describe, write", None),
+        ("may.topic team.shop.stock-events", None, "describe, write"),
+    }
+
+
+def test_a_user_goes_with_its_worker(spec: Json) -> None:
+    spec["kafka"]["users"] = {}
+    sight = build_applied(copy.deepcopy(spec))
+    spec["services"][0]["workers"].pop()
+    found = changes(spec, sight)
+    assert "delete user team.shop.order.consumer" in found
+    assert "delete Secret shop-kafka.order.consumer-abc" in found
 
 
 def test_nothing_of_a_suspended_object_is_touched(spec: Json, applied: Sight) -> None:

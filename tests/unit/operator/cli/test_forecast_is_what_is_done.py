@@ -6,7 +6,8 @@ from eventpipeline_operator.adapters.kube.manifests import render
 from eventpipeline_operator.adapters.kube.resources import Ref
 from eventpipeline_operator.api.types import EventPipeline
 from eventpipeline_operator.cli.changes import Sight, System
-from eventpipeline_operator.cli.forecast import NEW, forecast
+from eventpipeline_operator.cli.forecast import forecast
+from eventpipeline_operator.cli.forecast_users import NEW, foresee_logins
 from eventpipeline_operator.desired.records import SecretReference
 from eventpipeline_operator.reconcile.ports import Record
 from eventpipeline_operator.reconcile.scaling import Scaler
@@ -19,11 +20,13 @@ async def test_what_is_foreseen_of_a_new_object_is_what_the_step_applies() -> No
     spec = build_spec()
     spec["services"][0]["workers"][1]["scale"] = {"max": 3}
     spec["networkPolicy"] = {"enabled": True}
+    spec["kafka"]["users"] = {}
     pipeline, world = build_pipeline(spec, uid=""), World()
     delivered = {
         s.name: SecretReference(s.name, NEW, "", tuple(s.env), tuple(s.files))
         for s in pipeline.secrets
     }
+    delivered |= foresee_logins(pipeline)
     for _ in range(2):  # the first pass begins migrations
         scaler = Scaler(world.lags, world.runtime)
         await reconcile_workloads(pipeline, world.runtime, scaler, delivered, "traefik")
