@@ -47,15 +47,19 @@ class Cluster:
     async def request(
         self, method: str, path: str, body: object = None, kind: str = "application/json"
     ) -> Json:
-        """One request; whatever is no 2xx ends the run."""
-        async with self.session.request(
-            method, self._url + path, data=json.dumps(body) if body is not None else None,
-            headers={"Content-Type": kind},
-        ) as answer:  # fmt: skip
-            content: Json = await answer.json()
-            if answer.status >= 300:
-                raise RuntimeError(f"{method} {path}: {content.get('message')}")
-            return content
+        """One request, again while the server says later; what else is no 2xx ends the run."""
+        while True:
+            async with self.session.request(
+                method, self._url + path, data=json.dumps(body) if body is not None else None,
+                headers={"Content-Type": kind},
+            ) as answer:  # fmt: skip
+                content: Json = await answer.json()
+                if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+                    await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+                    continue
+                if answer.status >= 300:
+                    raise RuntimeError(f"{method} {path}: {content.get('message')}")
+                return content
 
     async def apply(self, objects: Sequence[Json]) -> None:
         """Server-side apply of all, a few at a time; the clock of each starts before it leaves."""
@@ -79,8 +83,8 @@ class Cluster:
     async def follow(self) -> None:
         """Watch all EventPipelines until cancelled.
 
-        The server ends a watch, or refuses it, while the cache of a kind that is new is filled
-        (429), and when its window has moved on (410): it is listed and begun anew then.
+        The server refuses a watch while it fills the cache of a kind that is new (429) and ends it
+        when its window has moved on (410): it is listed and begun anew then.
         """
         while True:
             listed = await self.request("GET", f"{PIPELINES}/eventpipelines")
