@@ -10,28 +10,33 @@ that the brokers have no authorizer shows only when something is to be allowed.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-export nothing
-    AclBinding,
-    AclBindingFilter,
     AclOperation,
-    AclPermissionType,
     AdminClient,
-    ResourcePatternType,
-    ResourceType,
     ScramCredentialInfo,
-    ScramMechanism,
     UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 
 from eventpipeline_operator.adapters.batching import Batcher
 from eventpipeline_operator.adapters.kafka import READ_SECONDS, WRITE_SECONDS, Cluster, KafkaAdmin
+from eventpipeline_operator.adapters.kafka_acls import (
+    EVERYTHING,
+    MECHANISM,
+    Look,
+    acls_of,
+    binding_of,
+    filter_of,
+    iterations_of,
+)
 from eventpipeline_operator.adapters.kafka_answers import AWAY, DENIED, Answer, classified, settle
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity
 from eventpipeline_operator.api.observed import Acl, ObservedUsers
@@ -43,8 +48,6 @@ from eventpipeline_operator.errors import ReconcileError, Stalled
 SEEN_SECONDS = 5.0
 UNPROTECTED_SECONDS = 300.0
 USERS_A_CALL = 100  # the client derives each password's key itself: 11 ms each
-PRINCIPAL = "User:"
-MECHANISM = ScramMechanism.SCRAM_SHA_512
 UNSUPPORTED = frozenset(
     {KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE}  # noqa: SLF001
 )
@@ -75,11 +78,7 @@ class KafkaUserAdmin:
         cluster = await self._admin.cluster(access)
         directory = self._directory(cluster)
         seen = await self._admin.reached(access, cluster, directory.look())
-        return ObservedUsers(
-            {name: n for name, n in seen.iterations.items() if name.startswith(prefix)},
-            frozenset(acl for acl in seen.acls if acl.user.startswith(prefix)),
-            authorizer=directory.protected(),
-        )
+        return replace(seen.below(prefix), authorizer=directory.protected())
 
     async def admit(self, access: KafkaAccess, passwords: Mapping[str, str]) -> None:
         """Have users with these passwords."""
@@ -92,11 +91,11 @@ class KafkaUserAdmin:
 
     async def allow(self, access: KafkaAccess, acls: Collection[Acl]) -> None:
         """Let users do this; without an authorizer that changes nothing, which a look tells."""
-        await self._change(access, lambda d: d.grants.ask({repr(a): a for a in acls}))
+        await self._change(access, lambda d: d.grants.ask({str(a): a for a in acls}))
 
     async def forbid(self, access: KafkaAccess, acls: Collection[Acl]) -> None:
         """Let users do exactly this no more."""
-        await self._change(access, lambda d: d.revocations.ask({repr(a): a for a in acls}))
+        await self._change(access, lambda d: d.revocations.ask({str(a): a for a in acls}))
 
     async def _change(
         self,
@@ -127,8 +126,8 @@ class _Directory:
         self._admin = admin
         self._may_write = may_write
         self._clock = clock
-        self._looks: Batcher[None, ObservedUsers] = Batcher(self._look)
-        self._seen: tuple[float, ObservedUsers] | None = None
+        self._looks: Batcher[None, Look] = Batcher(self._look)
+        self._seen: tuple[float, Look] | None = None
         self._changes = 0
         self._unprotected_until = float("-inf")
         self.admissions = Batcher(self._admit, limit=USERS_A_CALL)
@@ -140,7 +139,7 @@ class _Directory:
         """Whether the brokers keep anybody from anything, as far as is known."""
         return self._clock() >= self._unprotected_until
 
-    async def look(self) -> ObservedUsers:
+    async def look(self) -> Look:
         """All users and ACLs; a change of ours makes everybody look anew."""
         if self._seen and self._clock() - self._seen[0] < SEEN_SECONDS:
             return self._seen[1]
@@ -150,7 +149,7 @@ class _Directory:
             self._seen = (self._clock(), seen)
         return seen
 
-    async def _look(self, _: Mapping[str, None]) -> dict[str, ObservedUsers]:
+    async def _look(self, _: Mapping[str, None]) -> dict[str, Look]:
         asked = self._admin.describe_cluster(
             include_authorized_operations=True, request_timeout=READ_SECONDS
         )
@@ -163,8 +162,9 @@ class _Directory:
             )
         everybody: Any = self._admin.describe_user_scram_credentials(request_timeout=READ_SECONDS)
         users = await _one("describe_users", everybody)
-        acls = await _one("describe_acls", self._admin.describe_acls(_ANY))
-        return {"": ObservedUsers(_iterations(users), frozenset(_acls(acls)))}
+        acls = await _one("describe_acls", self._admin.describe_acls(EVERYTHING))
+        known = sorted(iterations_of(users))
+        return {"": Look(tuple(known), tuple(sorted(acls_of(acls), key=attrgetter("user"))))}
 
     async def _admit(self, passwords: Mapping[str, str]) -> dict[str, Answer]:
         info = ScramCredentialInfo(MECHANISM, ITERATIONS)
@@ -187,7 +187,7 @@ class _Directory:
             self._changed()
 
     async def _allow(self, acls: Mapping[str, Acl]) -> dict[str, Answer]:
-        bindings = {key: _binding(acl) for key, acl in acls.items()}
+        bindings = {key: binding_of(acl) for key, acl in acls.items()}
         self._begin()
         futures = self._admin.create_acls(list(bindings.values()), request_timeout=WRITE_SECONDS)
         try:
@@ -199,7 +199,7 @@ class _Directory:
         return {k: None if _is_unprotected(answer) else answer for k, answer in answers.items()}
 
     async def _forbid(self, acls: Mapping[str, Acl]) -> dict[str, Answer]:
-        filters = {key: _filter(acl) for key, acl in acls.items()}
+        filters = {key: filter_of(acl) for key, acl in acls.items()}
         self._begin()
         futures = self._admin.delete_acls(list(filters.values()), request_timeout=WRITE_SECONDS)
         try:
@@ -245,56 +245,3 @@ def _is_gone(answer: Answer) -> bool:
 
 def _is_unprotected(answer: Answer) -> bool:
     return isinstance(answer, KafkaError) and answer.code() == KafkaError.SECURITY_DISABLED
-
-
-def _iterations(users: Mapping[str, Any]) -> dict[str, int]:
-    return {
-        name: info.iterations
-        for name, described in users.items()
-        for info in described.scram_credential_infos
-        if info.mechanism == MECHANISM
-    }
-
-
-def _acls(bindings: Iterable[Any]) -> Iterable[Acl]:
-    for each in bindings:
-        known = ResourceType.UNKNOWN is not each.restype and (
-            AclOperation.UNKNOWN is not each.operation
-        )
-        allows = known and each.permission_type is AclPermissionType.ALLOW
-        if allows and each.principal.startswith(PRINCIPAL):
-            yield Acl(
-                user=each.principal.removeprefix(PRINCIPAL),
-                resource=each.restype.name.lower(),
-                name=each.name,
-                operation=each.operation.name.lower(),
-                prefixed=each.resource_pattern_type is ResourcePatternType.PREFIXED,
-                host=each.host,
-            )
-
-
-def _binding(acl: Acl) -> AclBinding:
-    return AclBinding(*_parts(acl))
-
-
-def _filter(acl: Acl) -> AclBindingFilter:
-    return AclBindingFilter(*_parts(acl))
-
-
-def _parts(acl: Acl) -> tuple[Any, ...]:
-    return (
-        ResourceType[acl.resource.upper()],
-        acl.name,
-        ResourcePatternType.PREFIXED if acl.prefixed else ResourcePatternType.LITERAL,
-        PRINCIPAL + acl.user,
-        acl.host,
-        AclOperation[acl.operation.upper()],
-        AclPermissionType.ALLOW,
-    )
-
-
-_EVERY: Any = None  # the stubs know no filter without a name
-_ANY = AclBindingFilter(
-    ResourceType.ANY, _EVERY, ResourcePatternType.ANY, _EVERY, _EVERY,
-    AclOperation.ANY, AclPermissionType.ANY,
-)  # fmt: skip

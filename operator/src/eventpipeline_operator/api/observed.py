@@ -106,7 +106,7 @@ class TopicItem:
     config_keys: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Acl:
     """What a Kafka user may do, in the words of Kafka's enumerations in lower case.
 
@@ -119,6 +119,15 @@ class Acl:
     operation: str
     prefixed: bool = False
     host: str = "*"
+
+    def __str__(self) -> str:
+        where = "" if self.host == "*" else f" from {self.host}"
+        return f"{self.user} {self.operation} {self.subject}{where}"
+
+    @property
+    def subject(self) -> str:
+        """What it is about."""
+        return f"{self.resource} {self.name}{'*' if self.prefixed else ''}"
 
 
 @dataclass(frozen=True)

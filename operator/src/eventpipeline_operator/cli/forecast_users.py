@@ -60,8 +60,6 @@ def _rights(pipeline: EventPipeline) -> Mapping[str, Mapping[str, str]]:
     for record in build_kafka_users(pipeline) if pipeline.kafka_users else ():
         rights = found.setdefault(record.name, {})
         for acl in sorted(record.acls):
-            subject = f"{acl.resource} {acl.name}{'*' if acl.prefixed else ''}"
-            rights[subject] = (
-                f"{rights[subject]}, {acl.operation}" if subject in rights else (acl.operation)
-            )
+            before = f"{rights[acl.subject]}, " if acl.subject in rights else ""
+            rights[acl.subject] = before + acl.operation
     return found

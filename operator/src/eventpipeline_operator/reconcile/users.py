@@ -233,7 +233,7 @@ def _unsupported(records: Sequence[KafkaUserRecord]) -> UsersObservation:
 
 
 def _shown(acls: frozenset[Acl]) -> list[str]:
-    return [f"{a.user} {a.operation} {a.resource} {a.name}" for a in sorted(acls)[:20]]
+    return [str(acl) for acl in sorted(acls)[:20]]
 
 
 def _counted(acls: frozenset[Acl]) -> str:
