@@ -1,6 +1,7 @@
 """The record of what is left behind: readable, complete as far as it fits, and bounded."""
 
 import json
+from dataclasses import replace
 
 from eventpipeline_operator.adapters.kube.legacies import (
     ENTRY_BYTES,
@@ -30,6 +31,13 @@ def test_an_entry_names_each_topic_and_why_it_stays() -> None:
         "a": "TooManyRecords: 9 records are more than 3", "b": "Retained",
     }  # fmt: skip
     assert (found["kafka"], found["uid"], found["at"][:4]) == ("kafka:9092", "uid-1", "2026")
+
+
+def test_kafka_users_that_stay_are_named_too() -> None:
+    users = ("team.shop.order.relay",)
+    found = json.loads(render(replace(legacy(), users=users)))
+    assert found["users"] == list(users)
+    assert "users" not in json.loads(render(legacy()))
 
 
 def test_where_messages_are_too_much_all_topics_are_still_named() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from eventpipeline_operator.api.observed import Acl, ObservedTopic
 from eventpipeline_operator.api.reasons import Reason
-from eventpipeline_operator.api.types import KafkaAccess
+from eventpipeline_operator.api.types import KafkaAccess, Key
 from eventpipeline_operator.desired.kafka_users import PASSWORD, USERNAME
 from eventpipeline_operator.desired.records import SecretRecord, WorkloadRecord
 from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled
@@ -276,6 +276,10 @@ def depart(scene: Scene, **metadata: Any) -> None:
     scene.metadata |= {"deletionTimestamp": "2026-01-01T00:00:00Z", **metadata}
 
 
+async def gone(_: Key, __: str) -> bool:
+    return False
+
+
 def released(scene: Scene) -> bool:
     return scene.world.finalizers.written[-1:] == [("uid-1", False)]
 
@@ -312,6 +316,18 @@ async def test_users_that_cannot_be_removed_are_told_and_the_object_is_released_
     assert released(scene)
     (event,) = (e for e in scene.world.status.events if e.reason == Reason.USERS_LEFT_BEHIND)
     assert RELAY in event.message
+    (legacy,) = scene.world.legacies.records
+    assert legacy.users == (RELAY, CONSUMER)
+    assert len(legacy.topics) == 3
+
+
+async def test_users_of_an_object_that_was_not_held_are_recorded(scene: Scene) -> None:
+    body = {**build_body(scene.spec), "status": scene.world.status.statuses[-1]}
+    scene.reconciler.bury(body)
+    scene.reconciler.bury({**build_body(uid="uid-2"), "status": {}})
+    await scene.reconciler.sweep(gone)
+    (legacy,) = scene.world.legacies.records
+    assert legacy.users == (RELAY, CONSUMER)
 
 
 async def test_users_stay_with_workloads_that_stay(scene: Scene) -> None:

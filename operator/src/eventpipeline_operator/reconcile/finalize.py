@@ -29,6 +29,7 @@ from eventpipeline_operator.policies.deletion import (
     keep_all,
     plan_deletion,
 )
+from eventpipeline_operator.reconcile.away import AWAY_SECONDS, Away
 from eventpipeline_operator.reconcile.claims import Claims
 from eventpipeline_operator.reconcile.ports import Legacy, Ports
 from eventpipeline_operator.reconcile.queue import Outcome
@@ -38,7 +39,6 @@ log = structlog.get_logger()
 
 PATIENCE_SECONDS = 45.0  # of the minute: the rest is for telling and releasing
 POLL_SECONDS = 1.0
-AWAY_SECONDS = 5.0  # how long all objects that go take one's word that a Kafka is away
 LEAST_SECONDS = 5.0
 KAFKA_REASONS = frozenset(
     {Reason.KAFKA_UNAVAILABLE, Reason.KAFKA_DENIED, Reason.KAFKA_SECRET_MISSING}
@@ -53,6 +53,7 @@ class _Departure:
     pause: float = POLL_SECONDS
     waiting: tuple[Left, ...] = ()
     users_gone: bool = False
+    users_left: tuple[str, ...] = ()
     removed: set[str] = field(default_factory=set)
     told: bool = False
     released: bool = False
@@ -78,7 +79,7 @@ class Departures:
         self._now = now
         self._departures: dict[str, _Departure] = {}
         self._unwritten: list[Legacy] = []
-        self._away: dict[str, tuple[float, Retryable]] = {}
+        self._away = Away(clock)
 
     def __len__(self) -> int:
         """How many records of what was left are yet to be written."""
@@ -98,7 +99,7 @@ class Departures:
         left = await self._decide(pipeline, departure)
         if left is None or not await self._see_off_users(pipeline, departure):
             return Outcome.RETRY
-        if left:
+        if left or departure.users_left:
             await self._leave(pipeline, departure, left)
         await self._ports.finalizers.keep(pipeline, present=False)
         departure.released = True
@@ -120,11 +121,14 @@ class Departures:
         departure = self._departures.get(pipeline.uid)
         removed = departure.removed if departure else set()
         topics = [t for t in recorded_topics(pipeline.status) if t not in removed]
-        if topics and not (departure and departure.released):
+        users = tuple(recorded_users(pipeline))
+        if (topics or users) and not (departure and departure.released):
             left = keep_all(topics, Obstacle.RETAINED)
             self._tell(pipeline, left)
+            if users:
+                self._tell_users(pipeline, users, "the finalizer was taken off")
             servers = (body["spec"].get("kafka") or {}).get("bootstrapServers", "")
-            self._unwritten.append(self._legacy(pipeline, servers, left))
+            self._unwritten.append(self._legacy(pipeline, servers, left, users))
 
     async def flush(self) -> None:
         """Write down what objects that are gone have left."""
@@ -163,7 +167,11 @@ class Departures:
             return True
         kept = await self._remove_users(pipeline, departure)
         if kept:
-            await self._leave_users(pipeline, kept)
+            prefix = f"{topic_prefix(pipeline.key)}*"
+            departure.users_left = tuple(recorded_users(pipeline)) or (prefix,)
+            said = self._tell_users(pipeline, departure.users_left, kept)
+            news = Condition(ConditionType.USERS, Status.FALSE, Reason.USERS_LEFT_BEHIND, said)
+            await self._ports.status.emit_event(pipeline, news)
         departure.users_gone = kept is not None
         return departure.users_gone
 
@@ -177,21 +185,13 @@ class Departures:
         try:
             async with asyncio.timeout(max(remaining, LEAST_SECONDS)):
                 await self._stop_workloads(pipeline)
-                self._refuse_away(pipeline.bootstrap_servers)
+                self._away.refuse(pipeline.bootstrap_servers)
                 await self._users.depart(pipeline)
         except (ReconcileError, TimeoutError) as error:
             _, message = self._note(pipeline, departure, error)
             log.info("object waits to go", users=message)
             return message if isinstance(error, Stalled) or remaining <= 0 else None
         return ""
-
-    async def _leave_users(self, pipeline: EventPipeline, why: str) -> None:
-        users = ", ".join(recorded_users(pipeline)) or f"{topic_prefix(pipeline.key)}*"
-        said = f"Kafka users are left behind: {users} ({why}): remove them and their ACLs"
-        log.warning("Kafka users left behind", pipeline=str(pipeline.key), users=users, why=why)
-        await self._ports.status.emit_event(
-            pipeline, Condition(ConditionType.USERS, Status.FALSE, Reason.USERS_LEFT_BEHIND, said)
-        )
 
     async def _stop_workloads(self, pipeline: EventPipeline) -> None:
         """Waiting until the last of them has ended."""
@@ -206,7 +206,7 @@ class Departures:
         parting, access = build_parting(pipeline), pipeline.kafka_access
         if not parting.topics:
             return DeletionPlan()
-        self._refuse_away(pipeline.bootstrap_servers)
+        self._away.refuse(pipeline.bootstrap_servers)
         existing = await removal.inspect(access, tuple(parting.topics))
         rivals = self._claims.rivals(pipeline.uid, pipeline.bootstrap_servers, existing)
         budget = Budget(
@@ -225,13 +225,6 @@ class Departures:
         log.info("topics removed", topics=sorted(removed))
         kept = tuple(Left(name, Obstacle.REFUSED, words) for name, words in refused.items())
         return DeletionPlan(waiting=plan.waiting, left=(*plan.left, *kept))
-
-    def _refuse_away(self, servers: str) -> None:
-        """A Kafka that did not answer another object just now is not asked by the next."""
-        until, error = self._away.get(servers, (float("-inf"), None))
-        if error and self._clock() < until:
-            raise error
-        self._away.pop(servers, None)
 
     def _postpone(
         self, pipeline: EventPipeline, departure: _Departure, error: Exception
@@ -255,14 +248,13 @@ class Departures:
         away = obstacle is Obstacle.KAFKA_UNAVAILABLE
         departure.pause = AWAY_SECONDS if away else POLL_SECONDS
         if away and isinstance(error, Retryable):
-            servers = pipeline.bootstrap_servers
-            self._away.setdefault(servers, (self._clock() + AWAY_SECONDS, error))
+            self._away.note(pipeline.bootstrap_servers, error)
         return obstacle, message
 
     async def _leave(
         self, pipeline: EventPipeline, departure: _Departure, left: tuple[Left, ...]
     ) -> None:
-        if not departure.told:
+        if left and not departure.told:
             departure.told = True
             self._tell(pipeline, left)
             named = ", ".join(f"{each.topic} ({each.message or each.obstacle})" for each in left)
@@ -272,7 +264,8 @@ class Departures:
                 Condition(ConditionType.TOPICS, Status.FALSE, Reason.TOPICS_LEFT_BEHIND, said),
             )
         try:
-            legacy = self._legacy(pipeline, pipeline.bootstrap_servers, left)
+            servers = pipeline.bootstrap_servers
+            legacy = self._legacy(pipeline, servers, left, departure.users_left)
             await self._ports.legacies.record([legacy])
         except Retryable:
             raise
@@ -289,8 +282,20 @@ class Departures:
             topics={each.topic: f"{each.obstacle}: {each.message}" for each in left},
         )
 
-    def _legacy(self, pipeline: EventPipeline, servers: str, left: tuple[Left, ...]) -> Legacy:
-        return Legacy(pipeline.key, pipeline.uid, servers, self._now(), left)
+    @staticmethod
+    def _tell_users(pipeline: EventPipeline, users: tuple[str, ...], why: str) -> str:
+        named = ", ".join(users)
+        log.warning("Kafka users left behind", pipeline=str(pipeline.key), users=named, why=why)
+        return f"Kafka users are left behind: {named} ({why}): remove them and their ACLs"
+
+    def _legacy(
+        self,
+        pipeline: EventPipeline,
+        servers: str,
+        left: tuple[Left, ...],
+        users: tuple[str, ...],
+    ) -> Legacy:
+        return Legacy(pipeline.key, pipeline.uid, servers, self._now(), left, users)
 
 
 def _foregone(pipeline: EventPipeline) -> Obstacle | None:

@@ -186,6 +186,7 @@ class Legacy:
     servers: str
     at: str
     topics: tuple[Left, ...]
+    users: tuple[str, ...] = ()
 
 
 class Legacies(Protocol):

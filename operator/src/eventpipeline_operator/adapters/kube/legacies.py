@@ -65,6 +65,8 @@ class KubeLegacies:
 def render(legacy: Legacy) -> str:
     """One entry; where all messages are too much, the topics and their obstacles alone."""
     entry: dict[str, Any] = {"at": legacy.at, "uid": legacy.uid, "kafka": legacy.servers}
+    if legacy.users:
+        entry["users"] = list(legacy.users)
     full = {t.topic: f"{t.obstacle}: {t.message}".rstrip(": ") for t in legacy.topics}
     text = json.dumps({**entry, "topics": full}, indent=1)
     if len(text) <= ENTRY_BYTES:
