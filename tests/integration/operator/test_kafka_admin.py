@@ -45,6 +45,8 @@ async def test_a_created_topic_is_described_with_its_explicit_config_alone(
     found = (await admin.describe(servers, [name, f"{prefix}.none"], [name]))[name]
     assert (found.partitions, found.replication_factor) == (3, 1)
     assert found.config == {"retention.ms": "-1"}
+    assert found.replicas == ((1,), (1,), (1,))
+    assert await admin.brokers(servers) == [1]
     assert found.id
 
 

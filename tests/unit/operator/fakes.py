@@ -59,6 +59,11 @@ class FakeKafka:
         assert set(configured) <= set(names)
         return {name: self.topics[name] for name in names if name in self.topics}
 
+    async def brokers(self, access: KafkaAccess) -> Sequence[int]:
+        self._count("brokers")
+        assert access.servers
+        return [1, 2, 3]
+
     async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
         self._count("create")
         assert access.servers
@@ -71,6 +76,7 @@ class FakeKafka:
                     partitions=topic.partitions,
                     replication_factor=topic.replication_factor or 1,
                     config=dict(topic.config),
+                    replicas=((1,),) * topic.partitions,
                 )
         return {t.name: self.refusals[t.name] for t in topics if t.name in self.refusals}
 
@@ -94,7 +100,7 @@ class FakeKafka:
 
     @property
     def writes(self) -> list[str]:
-        return [call for call in self.calls if call != "describe"]
+        return [call for call in self.calls if call not in ("describe", "brokers")]
 
     def _count(self, call: str) -> None:
         self.calls.append(call)

@@ -314,3 +314,17 @@ async def test_the_time_of_a_transition_moves_with_the_status_alone(world: World
     await reconciler.reconcile(copy.deepcopy(build_body()), Wake.CHILD)
     assert world.status.condition("TopicsReady")["lastTransitionTime"] == since
     assert world.status.condition("WorkloadsReady")["lastTransitionTime"] > since
+
+
+async def test_another_number_of_copies_is_told_with_the_reassignment(
+    world: World, reconciler: Reconciler
+) -> None:
+    body = build_body()
+    await settle(reconciler, body)
+    body["spec"]["topics"][0] |= {"replicationFactor": 3}
+    body["metadata"]["generation"] += 1
+    await reconciler.reconcile(body, Wake.CHANGE)
+    conditions = world.status.statuses[-1]["conditions"]
+    found = next(c for c in conditions if c["type"] == "TopicsReady")
+    assert found["reason"] == "ReplicationFactorDiffers"
+    assert '"topic":"team.shop.orders","partition":0,"replicas":[1,2,3]' in found["message"]

@@ -22,7 +22,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # stubs re-exp
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    ConfigSource,
     NewPartitions,
     NewTopic,
     ResourceType,
@@ -35,7 +34,9 @@ from eventpipeline_operator.adapters.kafka_answers import (
     EXPECTED,
     Answer,
     classified,
+    explicit_config,
     located,
+    observed_topic,
     settle,
 )
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, Settings
@@ -53,8 +54,6 @@ WRITE_SECONDS = 30.0
 VISIBLE_SECONDS, VISIBLE_FIRST, VISIBLE_LONGEST = 5.0, 0.05, 0.4
 CONFIGS_A_CALL = 200  # an answer lists every key of every topic: 1,000 at once cost 30 MB
 CLUSTERS = 32
-
-EXPLICIT = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -94,18 +93,26 @@ class Cluster:
         if error.code() in DENIED:
             self._refusal = error
 
+    async def brokers(self) -> list[int]:
+        """The ids of all brokers."""
+        call = self.admin.describe_cluster(request_timeout=READ_SECONDS)
+        answer = (await settle("describe_cluster", {"cluster": call}))["cluster"]
+        if isinstance(answer, KafkaError):
+            raise classified(answer, "")
+        return sorted(node.id for node in answer.nodes)
+
     async def _describe_topics(self, names: Mapping[str, None]) -> dict[str, Answer]:
         futures = self.admin.describe_topics(
             TopicCollection(list(names)), request_timeout=READ_SECONDS
         )
         answers = await settle("describe_topics", futures)
-        return {name: _observed(name, answer) for name, answer in answers.items()}
+        return {name: observed_topic(name, answer) for name, answer in answers.items()}
 
     async def _describe_configs(self, names: Mapping[str, None]) -> dict[str, Answer]:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         futures = self.admin.describe_configs(resources, request_timeout=READ_SECONDS)
         answers = await settle("describe_configs", _by_name(futures))
-        return {name: _explicit(answer) for name, answer in answers.items()}
+        return {name: explicit_config(answer) for name, answer in answers.items()}
 
     async def _create(self, records: Mapping[str, TopicRecord]) -> dict[str, Answer]:
         wanted = [
@@ -172,6 +179,11 @@ class KafkaAdmin:
         existing = [name for name in configured if name in found]
         configs = await self._read(access, cluster, cluster.configs, existing)
         return found | {name: replace(found[name], config=c) for name, c in configs.items()}
+
+    async def brokers(self, access: KafkaAccess) -> Sequence[int]:
+        """The ids of all brokers."""
+        cluster = await self.cluster(access)
+        return await self.reached(access, cluster, cluster.brokers())
 
     async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
         """Create topics and wait until the cluster shows them."""
@@ -259,23 +271,6 @@ class KafkaAdmin:
         if isinstance(failure, Stalled):
             self._security.forget()
         raise located(failure, access.servers)
-
-
-def _observed(name: str, answer: Answer) -> ObservedTopic | KafkaError:
-    if isinstance(answer, KafkaError):
-        return answer
-    return ObservedTopic(
-        name=name,
-        id=str(answer.topic_id),
-        partitions=len(answer.partitions),
-        replication_factor=min((len(p.replicas) for p in answer.partitions), default=0),
-    )
-
-
-def _explicit(answer: Answer) -> dict[str, str] | KafkaError:
-    if isinstance(answer, KafkaError):
-        return answer
-    return {key: entry.value for key, entry in answer.items() if entry.source == EXPLICIT}
 
 
 def _by_name(futures: Mapping[ConfigResource, Future[Any]]) -> dict[str, Future[Any]]:

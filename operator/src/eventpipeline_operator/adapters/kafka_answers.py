@@ -7,8 +7,10 @@ from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import ConfigSource  # type: ignore[attr-defined] # not re-exported
 
 from eventpipeline_operator.adapters.metrics import KAFKA_CALLS
+from eventpipeline_operator.api.observed import ObservedTopic
 from eventpipeline_operator.api.reasons import Reason
 from eventpipeline_operator.errors import ReconcileError, Retryable, Stalled
 
@@ -24,6 +26,8 @@ DENIED = frozenset({
 })  # fmt: skip
 
 EXPECTED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_ALREADY_EXISTS})
+
+EXPLICIT = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
 
 Answer = Any | KafkaError
 
@@ -81,3 +85,23 @@ def located(error: ReconcileError, servers: str) -> ReconcileError:
         f"Kafka at {servers} does not answer: {error.message}: check "
         "spec.kafka.bootstrapServers and that the brokers run",
     )
+
+
+def observed_topic(name: str, answer: Answer) -> ObservedTopic | KafkaError:
+    """A description as a topic; a failure stays one."""
+    if isinstance(answer, KafkaError):
+        return answer
+    return ObservedTopic(
+        name=name,
+        id=str(answer.topic_id),
+        partitions=len(answer.partitions),
+        replication_factor=min((len(p.replicas) for p in answer.partitions), default=0),
+        replicas=tuple(tuple(node.id for node in p.replicas) for p in answer.partitions),
+    )
+
+
+def explicit_config(answer: Answer) -> dict[str, str] | KafkaError:
+    """The keys that somebody set; a failure stays one."""
+    if isinstance(answer, KafkaError):
+        return answer
+    return {key: entry.value for key, entry in answer.items() if entry.source == EXPLICIT}

@@ -36,13 +36,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class ObservedTopic:
-    """A topic as the broker describes it; config holds the keys that are set explicitly."""
+    """A topic as the broker describes it; config holds the keys that are set explicitly.
+
+    `replicas` are the brokers of each partition's copies, the preferred leader's first.
+    """
 
     name: str
     id: str
     partitions: int
     replication_factor: int
     config: Mapping[str, str] = field(default_factory=dict)
+    replicas: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Desired topics and observed ones → what to create, grow and configure, and what is refused."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eventpipeline_operator.api.observed import Fate, ObservedTopic, Problem
 from eventpipeline_operator.api.reasons import Reason
+from eventpipeline_operator.desired.reassignment import describe_reassignment
 from eventpipeline_operator.desired.records import TopicRecord
 
 ConfigChange = Mapping[str, str | None]
@@ -24,17 +25,26 @@ class TopicPlan:
         """Whether anything is to be done."""
         return bool(self.create or self.grow or self.configure)
 
+    @property
+    def misplaced(self) -> bool:
+        """Whether a topic has another number of copies than declared."""
+        return any(p.reason == Reason.REPLICATION_DIFFERS for p in self.problems.values())
+
 
 def plan_topics(
     records: Iterable[TopicRecord],
     observed: Mapping[str, ObservedTopic],
     managed: Mapping[str, Iterable[str]],
+    brokers: Sequence[int] = (),
 ) -> TopicPlan:
-    """Compare; `managed` are the config keys that this object set earlier, by Kafka name."""
+    """Compare; `managed` are the config keys that this object set earlier, by Kafka name.
+
+    With `brokers`, the ids of all, a wrong number of copies is told with the way to mend it.
+    """
     create, grow, configure, problems = [], {}, {}, {}
     for record in records:
         live = observed.get(record.name)
-        problem = _problem(record, live)
+        problem = _problem(record, live, brokers)
         if problem:
             problems[record.name] = problem
         if record.external:
@@ -50,7 +60,9 @@ def plan_topics(
     return TopicPlan(tuple(create), grow, configure, problems)
 
 
-def _problem(record: TopicRecord, live: ObservedTopic | None) -> Problem | None:
+def _problem(
+    record: TopicRecord, live: ObservedTopic | None, brokers: Sequence[int]
+) -> Problem | None:
     field_path = f"spec.topics[{record.entry}]"
     if live is None:
         if not record.external:
@@ -71,12 +83,13 @@ def _problem(record: TopicRecord, live: ObservedTopic | None) -> Problem | None:
             "declare another topic",
             Fate.STALL,
         )
-    if record.replication_factor not in (None, live.replication_factor):
+    factor = record.replication_factor
+    if factor is not None and factor != live.replication_factor:
+        remedy = describe_reassignment(record.name, live.replicas, factor, brokers)
         return Problem(
             Reason.REPLICATION_DIFFERS,
             f"{field_path}.replicationFactor: {record.name} has {live.replication_factor}, "
-            f"{record.replication_factor} is wanted: reassign its partitions with "
-            "kafka-reassign-partitions.sh, or set the field to what is",
+            f"{factor} is wanted: set the field to what is, or {remedy}",
             Fate.STALL,
         )
     return None

@@ -23,6 +23,10 @@ class Kafka(Protocol):
         """Describe topics; those that do not exist are left out. Config only of `configured`."""
         ...
 
+    async def brokers(self, access: KafkaAccess) -> Sequence[int]:
+        """The ids of all brokers."""
+        ...
+
     async def create(self, access: KafkaAccess, topics: Sequence[TopicRecord]) -> Mapping[str, str]:
         """Create topics; one that exists already is no refusal."""
         ...

@@ -48,6 +48,9 @@ async def reconcile_topics(
             refused = await _execute(pipeline, kafka, plan)
             observed = await _observe(pipeline, kafka, records, managed)
             plan = plan_topics(records, observed, managed)
+        if plan.misplaced:
+            brokers = await kafka.brokers(pipeline.kafka_access)
+            plan = plan_topics(records, observed, managed, brokers)
     except ReconcileError as error:
         problems = (*apart.values(), Problem.of(error))
         return TopicsObservation(desired=declared, problems=problems, items=known_items(pipeline))
