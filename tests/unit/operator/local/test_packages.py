@@ -118,6 +118,13 @@ async def test_vault_is_built_only_when_that_is_asked_for(checkout: Path, tmp_pa
     assert await found.vault(build=False) == checkout / "made" / "vault"
 
 
+async def test_that_something_is_not_built_yet_is_no_news(checkout: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    found = Packages({"PATH": "/nowhere"}, checkout, say=said.append, installed=tmp_path)
+    assert await found.vault(build=False) is None
+    assert said == []
+
+
 async def test_when_nothing_works_the_package_and_the_variable_are_named(
     checkout: Path, tmp_path: Path
 ) -> None:

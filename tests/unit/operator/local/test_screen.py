@@ -44,6 +44,12 @@ def test_what_goes_and_what_goes_wrong_is_told_once() -> None:
     assert list(describe_changes(broken, broken)) == []
 
 
+def test_a_server_that_turns_out_to_be_a_stand_in_is_not_told_to_be_gone() -> None:
+    wanted = View(rows=(Row(Kind.SERVER, "vault", "looked for", Mood.BUSY),))
+    found = View(rows=(Row(Kind.SERVER, "vault (stand-in)", "ready", Mood.GOOD),))
+    assert list(describe_changes(wanted, found)) == ["server vault (stand-in): ready"]
+
+
 def test_a_pipeline_that_is_ready_tells_where_it_is() -> None:
     site = Site("shop/shop", ready=True, reason="Succeeded", url="http://shop.localhost:8088")
     ready = replace(VIEW, sites=(site,))

@@ -75,7 +75,8 @@ def describe_changes(before: View, after: View) -> Iterator[str]:
         was = known.pop((row.kind, row.name), None)
         if was is None or was.state != row.state:
             yield describe_row(row)
-    yield from (f"{kind} {name}: gone" for kind, name in known)
+    # A server stays as long as the run; it may be called otherwise once it is known what it is.
+    yield from (f"{kind} {name}: gone" for kind, name in known if kind is not Kind.SERVER)
     yield from (f"error: {error}" for error in after.errors if error not in before.errors)
     sites = {site.name: site for site in before.sites}
     for site in after.sites:
