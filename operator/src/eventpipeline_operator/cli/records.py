@@ -18,6 +18,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from eventpipeline_operator.adapters.kafka_answers import DENIED
 from eventpipeline_operator.api.offsets import PartitionOffsets
 from eventpipeline_operator.cli.letters import Letter, LetterBox, redriven
 
@@ -28,26 +29,18 @@ Settings = Mapping[str, str]
 Place = tuple[str, int]
 
 
-@contextmanager
-def reaching(servers: str) -> Iterator[None]:
-    """Say what a failure is about, and how a Kafka inside a cluster is reached."""
-    try:
-        yield
-    except KafkaException as error:
-        msg = f"Kafka at {servers}: {error.args[0].str()}: is it reached from here? Else say "
-        raise click.ClickException(f"{msg}where with --bootstrap-servers") from error
-
-
 class Kafka:
     """One cluster, spoken to as one identity."""
 
     def __init__(self, servers: str, settings: Settings) -> None:
         self.servers = servers
+        self._refusal: KafkaError | None = None
         self._options: dict[str, Any] = {
             **settings,
             "bootstrap.servers": servers,
             "client.id": CLIENT,
             "log_level": 0,
+            "error_cb": self._heard,
         }
 
     @contextmanager
@@ -56,7 +49,7 @@ class Kafka:
         options = {"group.id": group, "enable.auto.commit": False, "enable.partition.eof": False}
         consumer = Consumer({**self._options, **options})
         try:
-            with reaching(self.servers):
+            with self._reaching(consumer):
                 yield consumer
         finally:
             consumer.close()
@@ -94,7 +87,7 @@ class Kafka:
         def report(error: KafkaError | None, _: Message) -> None:
             confirmed.append(error)
 
-        with reaching(self.servers):
+        with self._reaching(producer):
             for letter in letters:
                 producer.produce(
                     letter.box.origin,
@@ -115,13 +108,30 @@ class Kafka:
         """How many members a group has."""
         admin = AdminClient(self._options)
         (future,) = admin.describe_consumer_groups([group], request_timeout=SECONDS).values()
-        with reaching(self.servers):
+        with self._reaching(admin):
             try:
                 return len(future.result().members)
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                     return 0
                 raise
+
+    @contextmanager
+    def _reaching(self, client: Consumer | Producer | AdminClient) -> Iterator[None]:
+        """Say what a failure is about: who is refused, or how a Kafka in a cluster is reached."""
+        try:
+            yield
+        except KafkaException as error:
+            client.poll(0)  # the call says that it took too long, and this why
+            if self._refusal:
+                msg = f"Kafka at {self.servers} lets nobody in so: {self._refusal.str()}: see "
+                raise click.ClickException(f"{msg}spec.kafka.client and its Secrets") from error
+            msg = f"Kafka at {self.servers}: {error.args[0].str()}: is it reached from here? "
+            raise click.ClickException(f"{msg}Else say where with --bootstrap-servers") from error
+
+    def _heard(self, error: KafkaError) -> None:
+        if error.code() in DENIED:
+            self._refusal = error
 
 
 def partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
