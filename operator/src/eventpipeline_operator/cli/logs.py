@@ -11,7 +11,7 @@ import click
 
 from eventpipeline_operator.adapters.kube.client import ApiError
 from eventpipeline_operator.adapters.kube.pods import CONTAINER
-from eventpipeline_operator.adapters.kube.resources import POD, Ref
+from eventpipeline_operator.adapters.kube.resources import POD, Json, Ref
 from eventpipeline_operator.api import labels, names
 from eventpipeline_operator.cli.session import (
     Access,
@@ -31,6 +31,13 @@ class Line(NamedTuple):
     at: str
     pod: str
     text: str
+
+
+class Life(NamedTuple):
+    """A pod between two starts of its container, whose log ends with it."""
+
+    pod: str
+    restarts: int
 
 
 @click.command("logs", short_help="Pods of a service or worker, interleaved")
@@ -131,8 +138,17 @@ class Printer:
 
 
 async def _pods(session: Session, selector: str) -> list[str]:
+    return [life.pod for life in await _lives(session, selector)]
+
+
+async def _lives(session: Session, selector: str) -> list[Life]:
     found = [live async for live in session.items(POD, session.namespace, selector)]
-    return sorted(live["metadata"]["name"] for live in found)
+    return sorted(Life(live["metadata"]["name"], _restarts(live)) for live in found)
+
+
+def _restarts(pod: Json) -> int:
+    statuses = pod.get("status", {}).get("containerStatuses", ())
+    return sum(each["restartCount"] for each in statuses if each["name"] == CONTAINER)
 
 
 async def _lines(
@@ -155,22 +171,29 @@ async def _read(session: Session, pod: str, query: Sequence[tuple[str, str]]) ->
 async def _follow(
     session: Session, selector: str, query: Sequence[tuple[str, str]], printer: Printer
 ) -> None:
-    """Follow the pods that there are, and those that come."""
-    followed: dict[str, asyncio.Task[None]] = {}
+    """Follow the pods that there are, and whole what comes: pods, and containers that restart."""
+    followed: dict[Life, asyncio.Task[None]] = {}
+    shown: dict[str, str] = {}  # time of each pod's last line
 
-    async def follow(pod: str) -> None:
+    async def follow(life: Life, asked: Sequence[tuple[str, str]]) -> None:
+        resumed = shown.get(life.pod, "")
+        since = [("sinceTime", resumed)] if resumed else asked
         try:
-            async for line in _lines(session, pod, [*query, ("follow", "true")]):
-                printer.show(line)
+            async for line in _lines(session, life.pod, [*since, ("follow", "true")]):
+                if moment(line.at) > moment(resumed) or not resumed:
+                    shown[life.pod] = line.at
+                    printer.show(line)
         except (ApiError, aiohttp.ClientError, TimeoutError):  # it has not begun: tried again
-            del followed[pod]
+            del followed[life]
 
+    asked = query
     try:
         while True:
-            for pod in await _pods(session, selector):
-                if pod not in followed:
-                    followed[pod] = asyncio.create_task(follow(pod))
+            for life in await _lives(session, selector):
+                if life not in followed:
+                    followed[life] = asyncio.create_task(follow(life, asked))
             await asyncio.sleep(NEW_PODS_SECONDS)
+            asked = ()
     finally:
         for task in followed.values():
             task.cancel()
