@@ -16,6 +16,7 @@ from servers.kafka import KafkaServer
 from servers.kubernetes import KubernetesServer
 from servers.kubernetes_cluster import Cluster
 from servers.vault import VaultServer
+from servers.vault_database import VaultDatabase
 
 Json = dict[str, Any]
 
@@ -128,6 +129,26 @@ def test_a_new_version_in_vault_is_foreseen(
     assert "update Deployment shop-order" in changes
     assert [name for name in changes if name.startswith("replace Secret shop-db-")]
     assert "another" not in done.stdout
+
+
+def test_who_might_have_vault_make_a_user_makes_none_by_planning(
+    ready_shop: Json,
+    kubernetes: KubernetesServer,
+    vault: VaultServer,
+    database: VaultDatabase,
+    file: Path,
+) -> None:
+    spec, role = ready_shop["spec"], ready_shop["metadata"]["namespace"]
+    database.allow(role, role, "shop-vault", "10m")
+    made = {"name": "users", "vault": {"dynamic": {"path": database.path(role)}}}
+    spec["secrets"].append(made | {"env": {"DATABASE_USER": "{username}"}})
+    spec["services"][1]["secrets"] = ["users"]
+    file.write_text(yaml.safe_dump(ready_shop))
+    kubeconfig, token = kubernetes.write_kubeconfig(file.with_name("all")), vault.client.token
+    done = CommandLine(kubeconfig, role, VAULT_TOKEN=token).run("plan", "-f", str(file))
+    assert done.returncode == 2, done.stderr
+    assert "users" in done.stdout
+    assert database.leases(role) == set()
 
 
 def test_a_new_object_is_created_from_its_plan_once(
