@@ -84,7 +84,7 @@ def read_journal(kubernetes: KubernetesServer, key: str) -> Json:
 
 
 def test_the_journal_tells_what_was_done_and_no_secret(
-    ready_shop: Json, cluster: Cluster, kubernetes: KubernetesServer, operator: OperatorProcess
+    resting_shop: Json, cluster: Cluster, kubernetes: KubernetesServer, operator: OperatorProcess
 ) -> None:
     key = f"{cluster.namespace}.shop"
     (entry,) = read_journal(kubernetes, key)["generations"]
@@ -96,8 +96,8 @@ def test_the_journal_tells_what_was_done_and_no_secret(
         ("apply", "Deployment shop-page", "created"),
     }
     assert entry["results"][-1]["reason"] in {"Succeeded", "WorkloadsAvailable"}
-    ready_shop["spec"]["config"] = {"PLANTED": "p@ss/word"}
-    cluster.apply(ready_shop)
+    resting_shop["spec"]["config"] = {"PLANTED": "p@ss/word"}
+    cluster.apply(resting_shop)
     wait_for("the change", lambda: len(read_journal(kubernetes, key)["generations"]) == 2)
     text = json.dumps(read_journal(kubernetes, key))
     assert "spec.config added" in text
