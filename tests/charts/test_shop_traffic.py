@@ -88,7 +88,14 @@ def test_the_shop_gets_to_what_it_needs_alone(demo: Demo, server: str, clients: 
     assert demo.who_gets_to(server) == clients
 
 
-def test_the_ingress_controller_gets_to_the_apis_and_nobody_else_does(demo: Demo) -> None:
+def test_the_ingress_controller_gets_to_the_apis(demo: Demo) -> None:
     assert demo.whom_it_gets_to("traefik") == APIS
-    for server in demo.platform.keys() - {"traefik"}:
+
+
+def test_prometheus_gets_to_all_that_tells_metrics(demo: Demo) -> None:
+    assert demo.whom_it_gets_to("prometheus") == ALL - MIGRATIONS
+
+
+def test_nobody_else_gets_to_the_shop(demo: Demo) -> None:
+    for server in demo.platform.keys() - {"traefik", "prometheus"}:
         assert demo.whom_it_gets_to(server) == set()
