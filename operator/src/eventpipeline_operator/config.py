@@ -62,7 +62,7 @@ class Config:
     identity: str = _variable("POD_NAME", str, "eventpipeline-operator")
     log_level: str = _variable("LOG_LEVEL", str.lower, "info")
     port: int = _variable("METRICS_PORT", _positive, "8080")
-    concurrency: int = _variable("CONCURRENCY", _positive, "32")
+    concurrency: int = _variable("CONCURRENCY", _positive, "64")
     resync_seconds: int = _variable("RESYNC_SECONDS", _positive, "120")
     stuck_seconds: int = _variable("STUCK_SECONDS", _positive, "300")
     leader_election: bool = _variable("LEADER_ELECTION", _boolean, "true")

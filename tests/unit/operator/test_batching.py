@@ -144,3 +144,21 @@ async def test_names_without_an_answer_are_left_out() -> None:
     batcher = Batcher(Server())
     assert await batcher.ask({"a": "unknown", "b": "B"}) == wishes("b")
     assert await batcher.ask({}) == {}
+
+
+async def test_a_call_that_gathers_waits_while_more_is_wished_for() -> None:
+    server = Server()
+    batcher = Batcher(server, gather=0.1)
+    asked = [asyncio.create_task(batcher.ask(wishes("a")))]
+    for name in "bcd":
+        await asyncio.sleep(0.02)
+        asked.append(asyncio.create_task(batcher.ask(wishes(name))))
+    await asyncio.gather(*asked)
+    assert server.calls == [wishes(*"abcd")]
+
+
+async def test_a_full_call_gathers_no_longer() -> None:
+    server = Server()
+    batcher = Batcher(server, limit=2, gather=60)
+    async with asyncio.timeout(5):
+        assert await batcher.ask(wishes("a", "b")) == wishes("a", "b")

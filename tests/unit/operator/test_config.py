@@ -7,7 +7,7 @@ from eventpipeline_operator.config import Config, ConfigError
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     config = Config.from_env({})
-    assert config.concurrency == 32
+    assert config.concurrency == 64
     assert config.watch_namespaces == ()
     assert config.leader_election is True
 

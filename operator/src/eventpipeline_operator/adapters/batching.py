@@ -5,6 +5,7 @@ answer, so nothing piles up beyond what passes are under way, and nothing is eve
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ W = TypeVar("W")
 V = TypeVar("V")
 
 LINGER_SECONDS = 0.005
+GATHER_LONGEST = 0.5
 
 
 @dataclass(eq=False)
@@ -36,7 +38,8 @@ class Batcher(Generic[W, V]):
     """Collects wishes by name, at most `limit` a call, and hands each caller its share.
 
     A name is in a call once: the same wish shares the answer, another wish for it waits for a later
-    call. At most `waiting` calls are prepared; who finds them full waits for room.
+    call. At most `waiting` calls are prepared; who finds them full waits for room. With
+    `gather`, a call waits until nobody has wished for more for so many seconds, half a second long.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class Batcher(Generic[W, V]):
         *,
         limit: int = 1000,
         waiting: int = 4,
+        gather: float = 0.0,
     ) -> None:
         self._call = call
         self._limit = limit
+        self._gather = gather
         self._room = asyncio.Semaphore(waiting)
         self._batches: deque[_Batch[W, V]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -80,6 +85,7 @@ class Batcher(Generic[W, V]):
     async def _run(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)
         while self._batches:
+            await self._complete(self._batches[0])
             batch = self._batches.popleft()
             self._room.release()
             try:
@@ -88,3 +94,9 @@ class Batcher(Generic[W, V]):
                 batch.answers.set_exception(error)
                 batch.answers.exception()  # callers may all have been cancelled
         self._task = None
+
+    async def _complete(self, batch: _Batch[W, V]) -> None:
+        until, size = time.monotonic() + GATHER_LONGEST, 0
+        while self._gather and size < len(batch.wishes) < self._limit and time.monotonic() < until:
+            size = len(batch.wishes)
+            await asyncio.sleep(self._gather)

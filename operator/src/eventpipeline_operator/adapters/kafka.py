@@ -52,6 +52,7 @@ log = structlog.get_logger()
 READ_SECONDS = 8.0
 WRITE_SECONDS = 30.0
 VISIBLE_SECONDS, VISIBLE_FIRST, VISIBLE_LONGEST = 5.0, 0.05, 0.4
+GATHER_SECONDS = 0.05  # for topics: the next call's are shown only when this one's logs are there
 CONFIGS_A_CALL = 200  # an answer lists every key of every topic: 1,000 at once cost 30 MB
 CLUSTERS = 32
 
@@ -79,7 +80,7 @@ class Cluster:
         )
         self.topics = Batcher(self._describe_topics)
         self.configs = Batcher(self._describe_configs, limit=CONFIGS_A_CALL)
-        self.creations = Batcher(self._create)
+        self.creations = Batcher(self._create, gather=GATHER_SECONDS)
         self.growths = Batcher(self._grow)
         self.changes = Batcher(self._configure)
 
