@@ -27,6 +27,7 @@ class Kubelet:
     def __init__(self) -> None:
         self.said = {pod: list(lines) for pod, lines in SAID.items()}
         self.restarts = dict.fromkeys(SAID, 0)
+        self.refused = asyncio.Event()  # somebody asked for a log that has not begun
 
     async def pods(self, _: web.Request) -> web.Response:
         items = [
@@ -42,6 +43,7 @@ class Kubelet:
         assert request.query["container"] == "main"
         lines = self.said[request.match_info["pod"]]
         if not lines:
+            self.refused.set()
             return web.json_response({"message": "ContainerCreating"}, status=400)
         lines = lines[-int(request.query.get("tailLines", len(lines))) :]
         return web.Response(text="".join(f"{line}\n" for line in lines))
@@ -114,6 +116,8 @@ async def test_who_begins_meanwhile_is_told_from_its_beginning(
     follower: Follower, kubelet: Kubelet
 ) -> None:
     await follower.read(2)
+    async with asyncio.timeout(10):  # it is there from the start, but has nothing to say yet
+        await kubelet.refused.wait()
     kubelet.said["shop-order-new"] = ["2026-01-01T10:00:03Z one", "2026-01-01T10:00:03Z two"]
     assert await follower.read(2) == ["new one", "new two"]
 
