@@ -109,6 +109,19 @@ def wait_until_compared(cluster: Cluster, image: str) -> None:
     wait_for(f"a leader of {image} that has compared everything", compared, seconds=90, interval=1)
 
 
+def wait_until_at_rest(cluster: Cluster) -> None:
+    """Until what a rotation before this has left is gone: a Secret stays while a pod has it."""
+
+    def rests() -> bool:
+        listed = json.loads(cluster.run("-n", "shop", "get", "secrets", "-o", "json"))["items"]
+        names = {each["metadata"]["name"] for each in listed}
+        status = cluster.get("eventpipeline", "shop", "shop")["status"]
+        delivered = {each["secretName"] for each in status["secrets"]}
+        return {name for name in names if name.startswith("shop-")} == delivered
+
+    wait_for("the Secrets of the shop to be those it delivers", rests, seconds=120, interval=1)
+
+
 def make_next_chart(directory: Path) -> Path:
     """The chart as a later release might be: a field in the API, a value that has no precursor."""
     chart = shutil.copytree(CHART, directory / "eventpipeline")
@@ -183,6 +196,7 @@ def journey(
 ) -> Journey:
     there, back = read_commands(make_next_chart(tmp_path_factory.mktemp("next")))
     cluster.run("-n", "shop", "wait", "--for=condition=Ready", "eventpipeline/shop")
+    wait_until_at_rest(cluster)
     before = observe(cluster)
     traffic = Traffic(shop.host, shop.address, f"e2e-upgrade-{os.getpid()}", RATE)
     with traffic:
