@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import pydantic
 
 from eventbus.batch import BatchConsumer, ConsumerOptions, Handler
+from eventbus.clock import GATHER_SECONDS
 from eventbus.command import Context
 from eventbus.config import KafkaConfig, topic_names
 from eventbus.consumer import KafkaConsumer
@@ -36,11 +37,12 @@ def build_consumer(
     *,
     only: Collection[str] = (),
     announces: bool = True,
+    gather_seconds: float = GATHER_SECONDS,
 ) -> Loop:
     """The loop that consumes every topic for which there is a dead-letter topic, or `only` some.
 
     The relay is woken after each batch; where a handler `announces` nothing, it finds the rare dead
-    letter by itself.
+    letter by itself. No two batches begin within `gather_seconds`, unless the first was full.
     """
     config = KafkaConfig.from_env(context.environ)
     group = context.environ["CONSUMER_GROUP"]
@@ -60,7 +62,12 @@ def build_consumer(
             database, group, {topic: dead_letter_topics[name] for name, topic in topics.items()}
         )
         after_commit = bell.ring if bell else lambda: None
-        options = ConsumerOptions(sorted(topics.values()), models, after_commit=after_commit)
+        options = ConsumerOptions(
+            sorted(topics.values()),
+            models,
+            gather_seconds=gather_seconds,
+            after_commit=after_commit,
+        )
         consumer = BatchConsumer(
             KafkaConsumer(config, group), inbox, handler, options, context.tracing
         )

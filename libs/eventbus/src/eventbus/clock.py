@@ -9,6 +9,9 @@ from typing import Protocol
 # after a rest is carried at once, and where many come, few large batches cost a fraction of many
 # small ones. An order passes four such loops until it is confirmed.
 GATHER_SECONDS = 0.025
+# The same where nobody waits for what comes of it at once (a count, a mail to be written): the
+# processor is then left to the loops that somebody waits for.
+UNHURRIED_SECONDS = 0.2
 
 
 class Clock(Protocol):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from eventbus import assembly
+from eventbus.clock import UNHURRIED_SECONDS
 from eventbus.command import Context
 from eventbus.database import Database
 from eventbus.runtime import Loop
@@ -27,7 +28,12 @@ def build_statistics(context: Context) -> Loop:
     """Counts what became of orders."""
     handler = projection.build_handler(timedelta(seconds=context.settings.lateness_seconds))
     return assembly.build_consumer(
-        context, projection.MODELS, handler, only=[TOPIC], announces=False
+        context,
+        projection.MODELS,
+        handler,
+        only=[TOPIC],
+        announces=False,
+        gather_seconds=UNHURRIED_SECONDS,
     )
 
 
