@@ -2,12 +2,13 @@
 
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from servers.kafka import KafkaServer, find_java
+from servers.kafka import KafkaRunner, KafkaServer, SecureListener, find_java
 from servers.local import find_artifact
 from servers.postgres import PostgresServer, find_binaries
 from shop.mailbox import Mailbox
@@ -29,27 +30,40 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    yield from running_kafka(tmp_path_factory.mktemp("kafka"))
-
-
-@pytest.fixture(scope="module")
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """For modules that stop their broker: the session's must not be stopped under others."""
-    yield from running_kafka(tmp_path_factory.mktemp("kafka"))
-
-
-def running_kafka(directory: Path) -> Iterator[KafkaServer]:
-    java = find_java()
-    jars = find_artifact("kafka")
+def run_kafka(tmp_path_factory: pytest.TempPathFactory) -> KafkaRunner:
+    """For who wants a broker of its own; skips where none can run."""
+    java, jars = find_java(), find_artifact("kafka")
     if java is None:
         pytest.skip("Java is not installed: `make setup-tests` installs it")
     if isinstance(jars, str):
         pytest.skip(jars)
-    server = KafkaServer(java, jars / "libs", directory)
-    server.start()
-    yield server
-    server.stop()
+
+    @contextmanager
+    def run(
+        name: str,
+        settings: Mapping[str, str] | None = None,
+        secure: SecureListener | None = None,
+    ) -> Iterator[KafkaServer]:
+        directory = tmp_path_factory.mktemp(name)
+        server = KafkaServer(java, jars / "libs", directory, settings, secure)
+        server.start()
+        yield server
+        server.stop()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kafka(run_kafka: KafkaRunner) -> Iterator[KafkaServer]:
+    with run_kafka("kafka") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_kafka(run_kafka: KafkaRunner) -> Iterator[KafkaServer]:
+    """For modules that stop their broker: the session's must not be stopped under others."""
+    with run_kafka("kafka") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

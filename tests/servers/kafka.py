@@ -4,7 +4,8 @@ import base64
 import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,10 @@ class SecureListener:
     certificate: Path
     username: str
     password: str
+
+
+KafkaRunner = Callable[..., AbstractContextManager["KafkaServer"]]
+"""Starts a broker in a directory of that name, with `settings` and `secure` if wished; stops it."""
 
 
 class KafkaServer:

@@ -11,7 +11,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from eventpipeline_operator.adapters.kube.client import KubeClient
 from servers.certificate import Certificate, write_certificate
 from servers.command_line import CommandLine
-from servers.kafka import ADMIN, ADMIN_PASSWORD, KafkaServer, SecureListener, find_java
+from servers.kafka import ADMIN, ADMIN_PASSWORD, KafkaRunner, KafkaServer, SecureListener
 from servers.kubernetes import TOKEN, KubernetesServer
 from servers.kubernetes_cluster import Cluster, build_shop
 from servers.kubernetes_operator import OperatorProcess
@@ -59,26 +59,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture(scope="session")
-def guarded(
-    tmp_path_factory: pytest.TempPathFactory, certificate: Certificate
-) -> Iterator[KafkaServer]:
+def guarded(run_kafka: KafkaRunner, certificate: Certificate) -> Iterator[KafkaServer]:
     """A broker that lets its users do only what ACLs say; its one administrator is ADMIN."""
-    java, jars = find_java(), find_artifact("kafka")
-    if java is None:
-        pytest.skip("Java is not installed: `make setup` installs it")
-    if isinstance(jars, str):
-        pytest.skip(jars)
     settings = {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": f"User:ANONYMOUS;User:{ADMIN}",
     }
     listener = SecureListener(certificate.both, ADMIN, ADMIN_PASSWORD)
-    server = KafkaServer(
-        java, jars / "libs", tmp_path_factory.mktemp("guarded"), settings, listener
-    )
-    server.start()
-    yield server
-    server.stop()
+    with run_kafka("guarded", settings, listener) as server:
+        yield server
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from eventpipeline_operator.api.types import KafkaAccess, KafkaClient, SaslMecha
 from eventpipeline_operator.desired.records import TopicRecord
 from eventpipeline_operator.errors import Stalled
 from servers.certificate import Certificate
-from servers.kafka import KafkaServer, SecureListener, find_java
-from servers.local import find_artifact
+from servers.kafka import KafkaRunner, KafkaServer, SecureListener
 
 PASSWORD = secrets.token_hex(8)
 CLIENT = KafkaClient(
@@ -25,23 +24,10 @@ CLIENT = KafkaClient(
 
 
 @pytest.fixture(scope="module")
-def secured(
-    tmp_path_factory: pytest.TempPathFactory, certificate: Certificate
-) -> Iterator[KafkaServer]:
-    java, jars = find_java(), find_artifact("kafka")
-    if java is None:
-        pytest.skip("Java is not installed: `make setup` installs it")
-    if isinstance(jars, str):
-        pytest.skip(jars)
-    server = KafkaServer(
-        java,
-        jars / "libs",
-        tmp_path_factory.mktemp("secured"),
-        secure=SecureListener(certificate.both, "shop", PASSWORD),
-    )
-    server.start()
-    yield server
-    server.stop()
+def secured(run_kafka: KafkaRunner, certificate: Certificate) -> Iterator[KafkaServer]:
+    listener = SecureListener(certificate.both, "shop", PASSWORD)
+    with run_kafka("secured", secure=listener) as server:
+        yield server
 
 
 class Secrets:
