@@ -38,6 +38,7 @@ from eventpipeline_operator.adapters.kafka_answers import (
     located,
     observed_topic,
     settle,
+    settle_one,
 )
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity, Settings
 from eventpipeline_operator.api.observed import ObservedTopic
@@ -97,7 +98,7 @@ class Cluster:
     async def brokers(self) -> list[int]:
         """The ids of all brokers."""
         call = self.admin.describe_cluster(request_timeout=READ_SECONDS)
-        answer = (await settle("describe_cluster", {"cluster": call}))["cluster"]
+        answer = await settle_one("describe_cluster", call)
         if isinstance(answer, KafkaError):
             raise classified(answer, "")
         return sorted(node.id for node in answer.nodes)
@@ -128,9 +129,8 @@ class Cluster:
         self._may_write()
         futures = self.admin.create_topics(wanted, request_timeout=WRITE_SECONDS)
         answers = await settle("create_topics", futures)
-        await self._wait_until_shown(
-            {n for n, a in answers.items() if not isinstance(a, KafkaError)}
-        )
+        there = (None, KafkaError.TOPIC_ALREADY_EXISTS)
+        await self._wait_until_shown({n for n, a in answers.items() if _code(a) in there})
         return answers
 
     async def _wait_until_shown(self, names: set[str]) -> None:
@@ -143,7 +143,10 @@ class Cluster:
         deadline, pause = time.monotonic() + VISIBLE_SECONDS, VISIBLE_FIRST
         while names and time.monotonic() < deadline:
             shown = await self.topics.ask(dict.fromkeys(names))
-            names = {name for name in names if isinstance(shown.get(name), KafkaError)}
+            unknown = (
+                KafkaError.UNKNOWN_TOPIC_OR_PART
+            )  # any other failure is the next look's to tell
+            names = {name for name in names if _code(shown.get(name)) == unknown}
             if names:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, VISIBLE_LONGEST)
@@ -272,6 +275,11 @@ class KafkaAdmin:
         if isinstance(failure, Stalled):
             self._security.forget()
         raise located(failure, access.servers)
+
+
+def _code(answer: Answer) -> int | None:
+    """Of a failure; None of an answer."""
+    return answer.code() if isinstance(answer, KafkaError) else None
 
 
 def _by_name(futures: Mapping[ConfigResource, Future[Any]]) -> dict[str, Future[Any]]:

@@ -49,6 +49,11 @@ async def settle(call: str, futures: Mapping[str, Future[Any]]) -> dict[str, Ans
     return answers
 
 
+async def settle_one(call: str, future: Future[Any]) -> Answer:
+    """The answer of a call that has one."""
+    return (await settle(call, {call: future}))[call]
+
+
 async def _all_done(futures: Collection[Future[Any]]) -> None:
     """Wait for all; a call has one answer, so thousands of futures need one wake-up, not one each.
 

@@ -37,7 +37,14 @@ from eventpipeline_operator.adapters.kafka_acls import (
     filter_of,
     iterations_of,
 )
-from eventpipeline_operator.adapters.kafka_answers import AWAY, DENIED, Answer, classified, settle
+from eventpipeline_operator.adapters.kafka_answers import (
+    AWAY,
+    DENIED,
+    Answer,
+    classified,
+    settle,
+    settle_one,
+)
 from eventpipeline_operator.adapters.kafka_security import KafkaSecurity
 from eventpipeline_operator.api.observed import Acl, ObservedUsers
 from eventpipeline_operator.api.reasons import Reason
@@ -218,8 +225,8 @@ class _Directory:
 
 
 async def _one(call: str, future: Future[Any]) -> Any:
-    """The answer of a call that has one."""
-    (answer,) = (await settle(call, {call: future})).values()
+    """The answer of a call that has one; a refusal is raised."""
+    answer = await settle_one(call, future)
     if isinstance(answer, KafkaError):
         raise _refused("", answer)
     return answer
