@@ -145,24 +145,12 @@ def _allow_missing_capability() -> None:
 def _start_daemon() -> None:
     CONSOLE.say("! this machine: starting the Docker engine")
     log = cache_root() / "logs" / "dockerd.log"
+    daemon: subprocess.Popen[bytes] | None = None
     if has_systemd():
         capture(["systemctl", "start", "docker"])
     else:
-        _remove_stale_pid_files()
         _mount_cgroups()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        daemon = _find_daemon() or "dockerd"
-        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-        with log.open("ab") as output:
-            subprocess.Popen(
-                [daemon],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, "PATH": path},
-                cwd="/",
-                start_new_session=True,
-            )
+        daemon = _spawn_daemon(log)
     deadline = time.monotonic() + START_SECONDS
     while not engine_answers():
         if time.monotonic() > deadline:
@@ -171,6 +159,25 @@ def _start_daemon() -> None:
                 + tail(log, 15)
             )
         time.sleep(0.5)
+        if daemon is not None and daemon.poll() is not None:
+            # It refuses to start beside one that is still about to end.
+            daemon = _spawn_daemon(log)
+
+
+def _spawn_daemon(log: Path) -> subprocess.Popen[bytes]:
+    _remove_stale_pid_files()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [_find_daemon() or "dockerd"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "PATH": path},
+            cwd="/",
+            start_new_session=True,
+        )
 
 
 def _remove_stale_pid_files() -> None:

@@ -22,6 +22,19 @@ RECORD = BUILD / "cluster.json"
 DEFAULT_HTTP_PORT = 8088
 POD_RANGE = "10.244.0.0/16"
 SERVICE_RANGE = "10.96.0.0/12"
+# How kubectl names an API server that starts, restarts or is cut off.
+PASSING = (
+    ": EOF",
+    "unexpected EOF",
+    "connection refused",
+    "connection reset",
+    "was refused",
+    "i/o timeout",
+    "handshake timeout",
+    "etcdserver:",
+    "(re)initializing",
+    "the server is currently unable",
+)
 HOME_BUILT_LABEL = "dev.eventpipeline.node"
 
 
@@ -107,6 +120,26 @@ def kubectl(*arguments: str | Path) -> list[str | Path]:
     return [program, "--kubeconfig", KUBECONFIG, "--context", CONTEXT, *arguments]
 
 
+def ask_cluster(*arguments: str | Path, patience: float = 90) -> str:
+    """What kubectl prints; an API server that is out of reach for a moment is asked again.
+
+    `patience` in seconds. Only for what may be done twice.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return capture(kubectl(*arguments))
+        except ProvisionError as error:
+            if not is_passing(str(error)) or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
+
+
+def is_passing(message: str) -> bool:
+    """Whether kubectl failed for want of an API server, not because of what it was asked."""
+    return any(sign in message for sign in PASSING)
+
+
 def container_state() -> str:
     """`running`, `exited`, …; empty without a container."""
     command = ["docker", "container", "inspect", "--format", "{{.State.Status}}", NODE]
@@ -132,8 +165,7 @@ def is_alive(patience: float = 180) -> bool:
 
 
 def create(node: Node, mode: str) -> int:
-    """Creates the cluster anew; answers the port on 127.0.0.1 that leads to its ingress."""
-    remove()
+    """Creates the cluster; answers the port on 127.0.0.1 that leads to its ingress."""
     previous = read_record().get("httpPort")
     wanted = int(os.environ.get("HTTP_PORT") or str(previous or DEFAULT_HTTP_PORT))
     port = choose_port(wanted)
@@ -172,8 +204,7 @@ def read_record() -> dict[str, object]:
 
 
 def write_kubeconfig() -> None:
-    """build/kubeconfig, again where it was lost."""
-    if not KUBECONFIG.exists():
-        text = capture(kind("get", "kubeconfig"))
-        KUBECONFIG.touch(mode=0o600)
-        KUBECONFIG.write_text(text)
+    """build/kubeconfig as it is now: another checkout may have created the cluster anew."""
+    text = capture(kind("get", "kubeconfig"))
+    KUBECONFIG.touch(mode=0o600)
+    KUBECONFIG.write_text(text)

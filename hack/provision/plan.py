@@ -113,6 +113,8 @@ class Provision:
             state = kindcluster.container_state()
             node = kindcluster.inspect_node(self.names[NODE])
             mode = "connected" if self.connected else "air-gapped"
+            kindcluster.remove()
+            network.wait_for_vanished_nodes()
             port = kindcluster.create(node, mode)
             network.drop_stray_packets()
             if node.home_built:

@@ -9,7 +9,7 @@ from pathlib import Path
 from provision.cache import BUILD, REPOSITORY, log_file
 from provision.commands import ProvisionError, capture, run_logged
 from provision.diagnosis import explain_waiting
-from provision.kindcluster import CONTEXT, KUBECONFIG, kubectl
+from provision.kindcluster import CONTEXT, KUBECONFIG, ask_cluster, kubectl
 from provision.ours import MEMBERS
 from provision.plan import IMAGES_FILE
 from provision.steps import CLUSTER, FETCH, Step
@@ -53,17 +53,17 @@ def apply_shop() -> str:
     images = {name: member.image() for name, member in MEMBERS.items()}
     manifest.write_text(set_images(EXAMPLE.read_text(), images))
     apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=deploy")
-    capture(kubectl(*apply, "-f", manifest))
+    ask_cluster(*apply, "-f", manifest)
     return EXAMPLE.relative_to(REPOSITORY).as_posix()
 
 
 def wait_for_platform() -> str:
     """Every workload of the platform is rolled out, and Vault's bootstrap is through."""
     kinds = "deployment,statefulset,daemonset"
-    listing = capture(kubectl("-n", PLATFORM, "get", kinds, "-o", "name")).split()
+    listing = ask_cluster("-n", PLATFORM, "get", kinds, "-o", "name").split()
     for name in listing:
         _wait(PLATFORM, "rollout", "status", name, f"--timeout={READY_SECONDS}s")
-    jobs = capture(kubectl("-n", PLATFORM, "get", "jobs", "-o", "name")).split()
+    jobs = ask_cluster("-n", PLATFORM, "get", "jobs", "-o", "name").split()
     for name in jobs:
         _wait(PLATFORM, "wait", "--for=condition=Complete", name, f"--timeout={READY_SECONDS}s")
     return f"{len(listing)} workloads"
@@ -125,7 +125,7 @@ def _free_pending_release(name: str, namespace: str) -> None:
     for release in json.loads(listing or "[]"):
         if release["name"] == name:
             record = f"sh.helm.release.v1.{name}.v{release['revision']}"
-            capture(kubectl("-n", namespace, "delete", "secret", record, "--ignore-not-found"))
+            ask_cluster("-n", namespace, "delete", "secret", record, "--ignore-not-found")
 
 
 def _platform_values() -> list[str | Path]:

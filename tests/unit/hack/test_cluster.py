@@ -1,10 +1,13 @@
 import json
 import socket
+import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provision import kindcluster, network
 from provision.commands import ProvisionError
 from provision.diagnosis import pipeline_messages, unready_pods
 from provision.kindcluster import Node, build_config, choose_port
@@ -97,3 +100,57 @@ def test_a_pipeline_is_explained_by_its_conditions() -> None:
     item = {"metadata": {"namespace": "n", "name": "p"}, "status": {"conditions": conditions}}
     messages = pipeline_messages(json.dumps({"items": [item]}))
     assert messages == ["  n/p SecretsReady=False Denied: role"]
+
+
+def test_an_api_server_that_is_cut_off_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = ['`kubectl` ended with 1: failed to download openapi: Get "https://x": EOF']
+
+    def capture(_command: object) -> str:
+        if failures:
+            raise ProvisionError(failures.pop())
+        return "applied"
+
+    monkeypatch.setattr(kindcluster, "capture", capture)
+    assert kindcluster.ask_cluster("apply") == "applied"
+
+
+def test_a_refusal_by_the_api_server_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    def capture(_command: object) -> str:
+        raise ProvisionError('`kubectl` ended with 1: namespaces "x" is forbidden')
+
+    monkeypatch.setattr(kindcluster, "capture", capture)
+    with pytest.raises(ProvisionError, match="forbidden"):
+        kindcluster.ask_cluster("apply")
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The ports of kind's bridge, where one container lives."""
+    network_id = "a84823eeaeffbc2e"
+    answer = json.dumps([{"Id": network_id, "Containers": {"aec9": {"Name": "another"}}}])
+    monkeypatch.setattr(network, "capture", lambda _command: answer)
+    monkeypatch.setattr(network, "INTERFACES", tmp_path)
+    ports = tmp_path / f"br-{network_id[:12]}" / "brif"
+    ports.mkdir(parents=True)
+    (ports / "veth1").touch()
+    return ports
+
+
+def test_the_interfaces_of_living_containers_are_no_orphans(bridge: Path) -> None:
+    assert list(bridge.iterdir())
+    assert network.orphaned_ports() == []
+
+
+def test_a_node_that_keeps_its_interface_is_named_with_the_way_out(bridge: Path) -> None:
+    (bridge / "veth2").touch()
+    with pytest.raises(ProvisionError, match=r"veth1, veth2.*ip link delete"):
+        network.wait_for_vanished_nodes(seconds=0)
+
+
+def test_a_cluster_waits_until_the_interface_is_gone(bridge: Path) -> None:
+    (bridge / "veth2").touch()
+    vanishing = threading.Timer(0.1, (bridge / "veth2").unlink)
+    vanishing.start()
+    network.wait_for_vanished_nodes(seconds=30)
+    vanishing.join()
+    assert network.orphaned_ports() == []
