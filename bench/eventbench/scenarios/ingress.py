@@ -16,7 +16,7 @@ from eventbench.scenarios.effort import PRODUCTS, STOCK, Effort
 
 HOST = "shop.localhost"
 _SETTLE_SECONDS = 300.0
-_CONNECTIONS = (16, 32, 64)
+_CONNECTIONS = (16, 32, 64, 128)
 
 
 def find_url(cluster: Path) -> str | None:
@@ -30,13 +30,7 @@ def measure_ingress(url: str, directory: Path, effort: Effort) -> Iterator[Stage
     """The closed loop through the Ingress, then the open loop at half of that rate."""
     started = Order(connections=1, seconds=0, products=PRODUCTS, add_stock=STOCK)
     drive(url, started, directory, host=HOST)
-    rates = {
-        connections: drive(
-            url, Order(connections=connections, seconds=4, warmup=1), directory, host=HOST
-        ).result.rate
-        for connections in _CONNECTIONS
-    }
-    best = max(rates, key=lambda connections: rates[connections])
+    best = _best_connections(url, directory)
     closed = Stage("post-ingress", f"POST through the Ingress, closed loop, c={best}")
     order = Order(connections=best, seconds=effort.direct_seconds, warmup=1)
     yield _measure(url, directory, closed, order)
@@ -44,6 +38,17 @@ def measure_ingress(url: str, directory: Path, effort: Effort) -> Iterator[Stage
     rate = max(1, round(closed.figures["rps"] / 2))
     order = Order(connections=64, rate=rate, seconds=effort.direct_seconds, warmup=1)
     yield _measure(url, directory, half, order)
+
+
+def _best_connections(url: str, directory: Path) -> int:
+    """The number of connections that gets most through; what each try left is settled."""
+    rates: dict[int, float] = {}
+    for connections in _CONNECTIONS:
+        order = Order(connections=connections, seconds=4, warmup=1)
+        driven = drive(url, order, directory, host=HOST)
+        rates[connections] = driven.result.rate
+        _settled_statuses(url, directory, driven)
+    return max(rates, key=lambda connections: rates[connections])
 
 
 def _measure(url: str, directory: Path, stage: Stage, order: Order) -> Stage:
