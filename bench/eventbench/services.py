@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,7 @@ def describe_context(effort: Effort, names: Sequence[str]) -> dict[str, Any]:
         "commit": commit.stdout.strip(),
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
+        "python_build": sysconfig.get_config_var("CONFIG_ARGS"),
         "cpus": os.cpu_count(),
         "load_before": os.getloadavg()[0],
         "effort": dataclasses.asdict(effort),

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg2
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from eventbench.environment import ROLES, SERVICES, Site, build_environment
 from eventbench.processes import Child
-from servers.kafka import KafkaServer, find_java
+from servers.kafka import LONG_RUN, KafkaServer, find_java
 from servers.local import answers, find_artifact, free_port
 from servers.postgres import PostgresServer, find_binaries
 from servers.waiting import wait_for
@@ -47,6 +46,15 @@ class Sinks:
         wait_for("the mail sink", lambda: answers(self.smtp_port))
 
 
+# A server for hundreds of thousands of orders, whose buffers hold them. It keeps the time of each
+# commit, which latencies need.
+POSTGRES = {
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "track_commit_timestamp": "on",
+}
+
+
 class Stack:
     """The servers that every scenario shares."""
 
@@ -59,8 +67,8 @@ class Stack:
             )
         if isinstance(jars, str):
             raise MissingPartError(jars)
-        self.postgres = PostgresServer(binaries, self._directory_of("postgres"))
-        self.kafka = KafkaServer(java, jars / "libs", self._directory_of("kafka"))
+        self.postgres = PostgresServer(binaries, self._directory_of("postgres"), POSTGRES)
+        self.kafka = KafkaServer(java, jars / "libs", self._directory_of("kafka"), jvm=LONG_RUN)
 
     def _directory_of(self, server: str) -> Path:
         directory = self.directory / "servers" / server
@@ -68,14 +76,7 @@ class Stack:
         return directory
 
     def start(self) -> None:
-        """Start both servers; Postgres keeps the time of each commit, which latencies need."""
-        self.postgres.start()
-        connection = psycopg2.connect(self.postgres.url("postgres"))
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER SYSTEM SET track_commit_timestamp = on")
-        connection.close()
-        self.postgres.stop()
+        """Start both servers."""
         self.postgres.start()
         self.kafka.start()
 

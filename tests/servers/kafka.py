@@ -4,7 +4,7 @@ import base64
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,9 @@ from servers.waiting import wait_for
 ADMIN, ADMIN_PASSWORD = "admin", "only-for-tests"
 """Who may do everything where a test's broker has an authorizer."""
 
-HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+LONG_RUN = ("-Xmx384m", "-XX:+UseSerialGC")
+# Compiled at once and never well: what lives for seconds is ready sooner so.
+SHORT_RUN = (*LONG_RUN, "-XX:TieredStopAtLevel=1")
 
 
 def find_java() -> Path | None:
@@ -49,8 +51,10 @@ class KafkaServer:
         directory: Path,
         settings: Mapping[str, str] | None = None,
         secure: SecureListener | None = None,
+        jvm: Sequence[str] = SHORT_RUN,
     ) -> None:
         self._java = java
+        self._jvm = jvm
         self._extra = dict(settings or {})
         self._classpath = f"{jars}/*"
         self._directory = directory
@@ -149,7 +153,7 @@ class KafkaServer:
         )
 
     def _command(self, main: str, *arguments: str | Path) -> list[str | Path]:
-        return [self._java, *HEAP, "-cp", self._classpath, main, *arguments]
+        return [self._java, *self._jvm, "-cp", self._classpath, main, *arguments]
 
     def _answers(self) -> bool:
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg2
@@ -14,6 +15,7 @@ from servers.waiting import wait_for
 OWNER = "postgres"
 # Everybody is trusted, but for members of this role (where a test creates it).
 BY_PASSWORD = "by_password"
+SMALL = {"max_connections": "200", "shared_buffers": "64MB"}
 
 
 def find_binaries() -> Path | None:
@@ -28,8 +30,11 @@ def find_binaries() -> Path | None:
 class PostgresServer:
     """One server process; `create_database` gives every test its own database."""
 
-    def __init__(self, binaries: Path, directory: Path) -> None:
+    def __init__(
+        self, binaries: Path, directory: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._binaries = binaries
+        self._settings = SMALL | dict(settings or {})
         self._data = directory / "data"
         self._log = directory / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,12 +72,13 @@ class PostgresServer:
             access = self._data / "pg_hba.conf"
             rule = f"host all +{BY_PASSWORD} 127.0.0.1/32 scram-sha-256\n"
             access.write_text(rule + access.read_text())
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     self._binaries / "postgres",
                     *("-D", self._data, "-p", str(self.port), "-h", "127.0.0.1"),
-                    *("-k", self._data, "-c", "max_connections=200", "-c", "shared_buffers=64MB"),
+                    *("-k", self._data, *settings),
                 ],
                 stdout=log,
                 stderr=log,
