@@ -17,16 +17,17 @@ _SETTLE_SECONDS = 120.0
 
 
 def measure_sustained(stack: Stack, effort: Effort) -> Iterator[Stage]:
-    """A fixed rate: a Zipf mix over many products, then all orders for one."""
+    """A fixed rate on a warm broker: a Zipf mix over many products, then all orders for one."""
+    warmup = effort.broker_warmup
     yield _run_everything(
         stack,
         Stage("sustained-zipf", f"Everything at {effort.rate:g}/s, {PRODUCTS} products, Zipf"),
-        Order(rate=effort.rate, seconds=effort.seconds, warmup=effort.warmup),
+        Order(rate=effort.rate, seconds=warmup + effort.seconds, warmup=warmup),
     )
     yield _run_everything(
         stack,
         Stage("sustained-hot", f"Everything at {effort.rate:g}/s, one hot product"),
-        Order(rate=effort.rate, seconds=effort.hot_seconds, warmup=effort.warmup, products=1),
+        Order(rate=effort.rate, seconds=warmup + effort.hot_seconds, warmup=warmup, products=1),
     )
 
 

@@ -18,7 +18,7 @@ import pydantic
 import structlog
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from eventbus.clock import GATHER_SECONDS, Clock, SystemClock, wait_until
+from eventbus.clock import GATHER_SECONDS, Clock, SystemClock, rest_after_batch
 from eventbus.consumer import Answer, Consumer, Partition
 from eventbus.database import is_outage
 from eventbus.envelope import Event, Record, read_event
@@ -122,7 +122,7 @@ class BatchConsumer:
             BATCH_SECONDS.observe(self._clock.monotonic() - began, self._exemplar)
             BATCH_RECORDS.observe(len(records))
             if len(records) < self._options.limit:
-                wait_until(began + self._options.gather_seconds, self._clock, self._stop)
+                rest_after_batch(began, self._options.gather_seconds, self._clock, self._stop)
         self._report_lag()
         return len(records)
 

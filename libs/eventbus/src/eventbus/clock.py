@@ -12,6 +12,8 @@ GATHER_SECONDS = 0.025
 # The same where nobody waits for what comes of it at once (a count, a mail to be written): the
 # processor is then left to the loops that somebody waits for.
 UNHURRIED_SECONDS = 0.2
+# What a loop rests at most because its batch took long: an order meets four such loops.
+RELIEF_SECONDS = 0.04
 
 
 class Clock(Protocol):
@@ -46,6 +48,12 @@ class SystemClock:
         return stop.wait(seconds)
 
 
-def wait_until(moment: float, clock: Clock, stop: threading.Event) -> None:
-    """Sleep until a moment of the monotonic clock, unless it is over or `stop` is set."""
-    clock.wait(stop, max(0.0, moment - clock.monotonic()))
+def rest_after_batch(began: float, gather: float, clock: Clock, stop: threading.Event) -> None:
+    """Sleep until the next batch may begin: `gather` seconds after this one, unless `stop` is set.
+
+    Where the machine has too much to do, batches take long. A loop then rests twice as long as its
+    batch took, at most `RELIEF_SECONDS`: fewer, larger batches are what relieves the machine.
+    """
+    now = clock.monotonic()
+    relief = min(2 * (now - began), RELIEF_SECONDS)
+    clock.wait(stop, max(0.0, began + gather - now, relief))

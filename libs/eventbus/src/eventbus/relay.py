@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from eventbus.clock import GATHER_SECONDS, Clock, SystemClock, wait_until
+from eventbus.clock import GATHER_SECONDS, Clock, SystemClock, rest_after_batch
 from eventbus.envelope import Event, Outgoing, timestamp
 from eventbus.errors import PublishFailed, Unavailable
 from eventbus.metrics import RELAY_AGE, RELAY_PUBLISHED
@@ -87,7 +87,7 @@ class Relay:
         if not rows:
             self._queue.wait(self._options.idle_seconds)
         elif rows < self._options.limit:
-            wait_until(began + self._options.gather_seconds, self._clock, stop)
+            rest_after_batch(began, self._options.gather_seconds, self._clock, stop)
 
     def step(self) -> int:
         """Publish one batch; answers how many rows it held."""

@@ -19,5 +19,5 @@ class EmailSettings(ServiceSettings):
     smtp_password: str = variable("EMAIL_PASSWORD", default="", secret=True)
     lease: float = variable("MAIL_LEASE_SECONDS", between(5, 3_600), default=120.0)
     mail_from: str = variable("MAIL_FROM", default="shop@example.com")
-    senders: int = variable("SENDER_THREADS", lambda text: int(between(1, 32)(text)), default=4)
+    senders: int = variable("SENDER_THREADS", lambda text: int(between(1, 32)(text)), default=8)
     rate: float = variable("MAILS_PER_SECOND", between(0, 100_000), default=0.0)
