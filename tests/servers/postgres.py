@@ -72,18 +72,11 @@ class PostgresServer:
             access = self._data / "pg_hba.conf"
             rule = f"host all +{BY_PASSWORD} 127.0.0.1/32 scram-sha-256\n"
             access.write_text(rule + access.read_text())
-        settings = [f"--{name}={value}" for name, value in self._settings.items()]
+        command: list[str | Path] = [self._binaries / "postgres", "-D", self._data]
+        command += ["-p", str(self.port), "-h", "127.0.0.1", "-k", self._data]
+        command += [f"--{name}={value}" for name, value in self._settings.items()]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    self._binaries / "postgres",
-                    *("-D", self._data, "-p", str(self.port), "-h", "127.0.0.1"),
-                    *("-k", self._data, *settings),
-                ],
-                stdout=log,
-                stderr=log,
-                user=self._user,
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._user)
         wait_for(f"PostgreSQL on port {self.port} ({self._log})", self._accepts_queries)
 
     def stop(self, *, immediate: bool = False) -> None:
