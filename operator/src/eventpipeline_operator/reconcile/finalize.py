@@ -7,7 +7,6 @@ does where the object has Kafka users, which always go. policies/deletion.py dec
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +30,8 @@ from eventpipeline_operator.policies.deletion import (
 )
 from eventpipeline_operator.reconcile.away import AWAY_SECONDS, Away
 from eventpipeline_operator.reconcile.claims import Claims
-from eventpipeline_operator.reconcile.ports import Legacy, Ports
+from eventpipeline_operator.reconcile.legacies import Legacies
+from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Outcome
 from eventpipeline_operator.reconcile.users import Users, has_users, recorded_users
 
@@ -69,21 +69,16 @@ class Departures:
         users: Users,
         max_records: int,
         clock: Callable[[], float],
-        now: Callable[[], str],
+        legacies: Legacies,
     ) -> None:
         self._ports = ports
         self._claims = claims
         self._users = users
         self._max_records = max_records
         self._clock = clock
-        self._now = now
+        self._legacies = legacies
         self._departures: dict[str, _Departure] = {}
-        self._unwritten: list[Legacy] = []
         self._away = Away(clock)
-
-    def __len__(self) -> int:
-        """How many records of what was left are yet to be written."""
-        return len(self._unwritten)
 
     async def guard(self, pipeline: EventPipeline) -> None:
         """Have the finalizer on a live object exactly where Delete is set, or users are there."""
@@ -124,18 +119,11 @@ class Departures:
         users = tuple(recorded_users(pipeline))
         if (topics or users) and not (departure and departure.released):
             left = keep_all(topics, Obstacle.RETAINED)
-            self._tell(pipeline, left)
+            self._legacies.tell(pipeline, left)
             if users:
-                self._tell_users(pipeline, users, "the finalizer was taken off")
+                self._legacies.tell_users(pipeline, users, "the finalizer was taken off")
             servers = (body["spec"].get("kafka") or {}).get("bootstrapServers", "")
-            self._unwritten.append(self._legacy(pipeline, servers, left, users))
-
-    async def flush(self) -> None:
-        """Write down what objects that are gone have left."""
-        written = tuple(self._unwritten)
-        if written:
-            await self._ports.legacies.record(written)
-            del self._unwritten[: len(written)]
+            self._legacies.note(pipeline, servers, left, users)
 
     async def _decide(
         self, pipeline: EventPipeline, departure: _Departure
@@ -169,7 +157,7 @@ class Departures:
         if kept:
             prefix = f"{topic_prefix(pipeline.key)}*"
             departure.users_left = tuple(recorded_users(pipeline)) or (prefix,)
-            said = self._tell_users(pipeline, departure.users_left, kept)
+            said = self._legacies.tell_users(pipeline, departure.users_left, kept)
             news = Condition(ConditionType.USERS, Status.FALSE, Reason.USERS_LEFT_BEHIND, said)
             await self._ports.status.emit_event(pipeline, news)
         departure.users_gone = kept is not None
@@ -256,46 +244,14 @@ class Departures:
     ) -> None:
         if left and not departure.told:
             departure.told = True
-            self._tell(pipeline, left)
+            self._legacies.tell(pipeline, left)
             named = ", ".join(f"{each.topic} ({each.message or each.obstacle})" for each in left)
             said = f"{len(left)} topics are left behind: {named}"
             await self._ports.status.emit_event(
                 pipeline,
                 Condition(ConditionType.TOPICS, Status.FALSE, Reason.TOPICS_LEFT_BEHIND, said),
             )
-        try:
-            servers = pipeline.bootstrap_servers
-            legacy = self._legacy(pipeline, servers, left, departure.users_left)
-            await self._ports.legacies.record([legacy])
-        except Retryable:
-            raise
-        except ReconcileError as error:  # the log has it: nothing may hold the object for ever
-            log.warning("record of what is left not written", message=error.message)
-
-    def _tell(self, pipeline: EventPipeline, left: tuple[Left, ...]) -> None:
-        for obstacle, count in Counter(each.obstacle for each in left).items():
-            self._ports.metrics.left_behind(obstacle, count)
-        wanted = all(each.obstacle is Obstacle.RETAINED for each in left)
-        (log.info if wanted else log.warning)(
-            "topics left behind",
-            pipeline=str(pipeline.key),
-            topics={each.topic: f"{each.obstacle}: {each.message}" for each in left},
-        )
-
-    @staticmethod
-    def _tell_users(pipeline: EventPipeline, users: tuple[str, ...], why: str) -> str:
-        named = ", ".join(users)
-        log.warning("Kafka users left behind", pipeline=str(pipeline.key), users=named, why=why)
-        return f"Kafka users are left behind: {named} ({why}): remove them and their ACLs"
-
-    def _legacy(
-        self,
-        pipeline: EventPipeline,
-        servers: str,
-        left: tuple[Left, ...],
-        users: tuple[str, ...],
-    ) -> Legacy:
-        return Legacy(pipeline.key, pipeline.uid, servers, self._now(), left, users)
+        await self._legacies.write(pipeline, left, departure.users_left)
 
 
 def _foregone(pipeline: EventPipeline) -> Obstacle | None:

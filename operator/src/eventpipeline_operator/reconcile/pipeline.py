@@ -33,6 +33,7 @@ from eventpipeline_operator.reconcile.claims import Claims
 from eventpipeline_operator.reconcile.finalize import Departures
 from eventpipeline_operator.reconcile.journal import Journal
 from eventpipeline_operator.reconcile.leases import Exists, Leases
+from eventpipeline_operator.reconcile.legacies import Legacies
 from eventpipeline_operator.reconcile.memory import Memory, note_spec
 from eventpipeline_operator.reconcile.ports import Ports
 from eventpipeline_operator.reconcile.queue import Outcome, Wake
@@ -86,8 +87,9 @@ class Reconciler:
         self._users = Users(
             ports.users, ports.runtime, ports.secrets, settings.grants, settings.signing_key
         )
+        self._legacies = Legacies(ports, now)
         self._departures = Departures(
-            ports, self._claims, self._users, settings.max_records, clock, now
+            ports, self._claims, self._users, settings.max_records, clock, self._legacies
         )
         self._leases = Leases(ports.vault, ports.safe, wall)
         self.scaler = Scaler(ports.lags, ports.runtime, clock)
@@ -146,11 +148,11 @@ class Reconciler:
 
     def unwritten(self) -> int:
         """How many records about objects are yet to be written: at rest none."""
-        return len(self.journal) + len(self._departures)
+        return len(self.journal) + len(self._legacies)
 
     async def sweep(self, exists: Exists) -> None:
         """Give up what objects that are gone have held, and write down what they have left."""
-        await self._departures.flush()
+        await self._legacies.flush()
         await self._leases.sweep(exists)
         await self.journal.sweep(exists)
 
