@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus import outbox
-from eventbus.database import Database
+from eventbus.database import Database, connect
 from eventbus.outbox import Announcement, Doorbell, PostgresOutbox
 from servers.waiting import wait_for
 
@@ -98,6 +99,36 @@ def test_the_bell_wakes_the_relay(queue: PostgresOutbox, database_url: str) -> N
     queue.wait(20)
     assert time.monotonic() - began < 10
     bell.close()
+
+
+class AskedAtTheEnd:
+    """A connection that tells, when it is closed, which channels it still listens to."""
+
+    closed = 0
+
+    def __init__(self, url: str) -> None:
+        self._connection = connect(url, "asked")
+        self.channels: list[str] = []
+
+    def cursor(self) -> Cursor:
+        return self._connection.cursor()
+
+    def close(self) -> None:
+        with self.cursor() as cursor:
+            cursor.execute("SELECT pg_listening_channels()")
+            self.channels = [channel for (channel,) in cursor.fetchall()]
+        self._connection.close()
+
+
+def test_a_relay_that_leaves_listens_no_more(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = AskedAtTheEnd(database_url)
+    monkeypatch.setattr(outbox, "connect", lambda *_: asked)
+    queue = PostgresOutbox(database_url, "leaver")
+    assert queue.lead()
+    queue.close()
+    assert asked.channels == []
 
 
 def test_waiting_ends_without_a_bell(queue: PostgresOutbox) -> None:

@@ -11,7 +11,7 @@ import select
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -186,8 +186,15 @@ class PostgresOutbox:
             connection.notifies.clear()
 
     def close(self) -> None:
-        """Closing the session frees the lock."""
+        """Closing the session frees the lock.
+
+        Who still listens may be sent a notification just then, and the server would note a lost
+        client.
+        """
         if self._connection is not None:
+            if self._leading:
+                with suppress(psycopg2.Error), self._connection.cursor() as cursor:
+                    cursor.execute("UNLISTEN *")
             self._connection.close()
         self._connection = None
         self._leading = False
