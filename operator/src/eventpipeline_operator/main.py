@@ -129,36 +129,7 @@ async def work(
     if config.leader_election:
         await lease.acquire()
     cache = Cache(lambda key: queue.add(key, Wake.CHILD))
-    tokens = KubeTokens(client)
-    safe = KubeSafe(client, config.namespace)
-    calls = VaultCalls(tokens.authority, client.may_write)
-    sessions = VaultSessions(calls, tokens.token, safe, time.time)
-    security = KafkaSecurity(tokens.contents, config.namespace, parse_admins(config.kafka_admins))
-    kafka = KafkaAdmin(security, client.may_write)
-    reconciler = Reconciler(
-        Ports(
-            kafka=kafka,
-            users=KafkaUserAdmin(kafka, security, client.may_write),
-            secrets=tokens,
-            vault=VaultAdapter(calls, sessions, time.time),
-            runtime=KubeRuntime(client, cache),
-            status=KubeStatus(client, config.identity),
-            metrics=PrometheusMetrics(),
-            safe=safe,
-            archive=KubeArchive(client, config.namespace),
-            lags=KafkaLag(kafka, security),
-            removal=KafkaDeletion(kafka, security),
-            finalizers=KubeFinalizers(client),
-            legacies=KubeLegacies(client, config.namespace),
-        ),
-        Settings(
-            signing_key=await load_signing_key(client, config.namespace),
-            grants=Grants(config.topic_grants, config.external_grants),
-            max_records=config.deletion_max_records,
-            trust_seconds=config.resync_seconds / 2,
-            traefik_class=config.traefik_class,
-        ),
-    )
+    reconciler, sessions = await build_reconciler(config, client, cache)
     exists = build_exists(client)
     inbox = Inbox(reconciler, exists)
     queue = Queue(
@@ -190,6 +161,43 @@ async def work(
         group.create_task(reconciler.scaler.run(looks, lambda key: queue.add(key, Wake.CHILD)))
         group.create_task(sweep(reconciler, sessions, exists, inbox, queue))
         group.create_task(run_kopf(config, memo, stop))
+
+
+async def build_reconciler(
+    config: Config, client: KubeClient, cache: Cache
+) -> tuple[Reconciler, VaultSessions]:
+    """The reconciler on Kubernetes, Kafka and Vault, and the sessions that it holds with Vault."""
+    tokens = KubeTokens(client)
+    safe = KubeSafe(client, config.namespace)
+    calls = VaultCalls(tokens.authority, client.may_write)
+    sessions = VaultSessions(calls, tokens.token, safe, time.time)
+    security = KafkaSecurity(tokens.contents, config.namespace, parse_admins(config.kafka_admins))
+    kafka = KafkaAdmin(security, client.may_write)
+    reconciler = Reconciler(
+        Ports(
+            kafka=kafka,
+            users=KafkaUserAdmin(kafka, security, client.may_write),
+            secrets=tokens,
+            vault=VaultAdapter(calls, sessions, time.time),
+            runtime=KubeRuntime(client, cache),
+            status=KubeStatus(client, config.identity),
+            metrics=PrometheusMetrics(),
+            safe=safe,
+            archive=KubeArchive(client, config.namespace),
+            lags=KafkaLag(kafka, security),
+            removal=KafkaDeletion(kafka, security),
+            finalizers=KubeFinalizers(client),
+            legacies=KubeLegacies(client, config.namespace),
+        ),
+        Settings(
+            signing_key=await load_signing_key(client, config.namespace),
+            grants=Grants(config.topic_grants, config.external_grants),
+            max_records=config.deletion_max_records,
+            trust_seconds=config.resync_seconds / 2,
+            traefik_class=config.traefik_class,
+        ),
+    )
+    return reconciler, sessions
 
 
 async def run_kopf(config: Config, memo: kopf.Memo, stop: asyncio.Event) -> None:
