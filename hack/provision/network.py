@@ -85,6 +85,7 @@ def _ip(node_image: str) -> list[str]:
 def answer_only_cluster_names() -> None:
     """DNS without a way out, in one replica: two are for several nodes."""
     ask_cluster("apply", "--server-side", "--force-conflicts", "-f", OFFLINE_DNS)
+    ask_cluster("-n", "kube-system", "scale", "deployment/coredns", "--replicas=1")
     ask_cluster("-n", "kube-system", "delete", "pod", "-l", "k8s-app=kube-dns", "--wait=false")
 
 
