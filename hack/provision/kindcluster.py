@@ -155,7 +155,10 @@ def is_alive(patience: float = 180) -> bool:
     """
     if container_state() != "running" or not read_record():
         return False
-    write_kubeconfig()
+    try:
+        write_kubeconfig()
+    except ProvisionError:  # a node whose creation was interrupted has none
+        return False
     deadline = time.monotonic() + patience
     while not succeeds(kubectl("get", "--raw", "/readyz", "--request-timeout=20s"), timeout=30):
         if time.monotonic() > deadline:

@@ -114,6 +114,16 @@ def test_an_api_server_that_is_cut_off_is_asked_again(monkeypatch: pytest.Monkey
     assert kindcluster.ask_cluster("apply") == "applied"
 
 
+def test_a_node_that_was_never_finished_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def capture(_command: object) -> str:
+        raise ProvisionError("could not read /etc/kubernetes/admin.conf")
+
+    monkeypatch.setattr(kindcluster, "container_state", lambda: "running")
+    monkeypatch.setattr(kindcluster, "read_record", lambda: {"httpPort": 8088})
+    monkeypatch.setattr(kindcluster, "capture", capture)
+    assert not kindcluster.is_alive()
+
+
 def test_a_refusal_by_the_api_server_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
     def capture(_command: object) -> str:
         raise ProvisionError('`kubectl` ended with 1: namespaces "x" is forbidden')
