@@ -9,6 +9,8 @@ import yaml
 from servers.local import free_port, stop_process
 from servers.waiting import wait_for
 
+UNKNOWN = "404 page not found"  # what it says itself of a path without a route
+
 
 class TraefikServer:
     """One Traefik with its entry point and its metrics on 127.0.0.1."""
@@ -73,5 +75,6 @@ class TraefikServer:
         return f"http://127.0.0.1:{self._routes[prefix]}"
 
     def _answers(self) -> bool:
-        ping = f"http://127.0.0.1:{self._admin}/ping"
-        return requests.get(ping, timeout=2).status_code == 200
+        """It reads its routes after it has begun to listen: no prefix is unknown to it."""
+        pages = (requests.get(f"{self.url}{prefix}", timeout=2) for prefix in self._routes)
+        return all(page.text.strip() != UNKNOWN for page in pages)
