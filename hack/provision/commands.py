@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Arguments = Sequence[str | Path]
@@ -93,6 +94,16 @@ def succeeds(command: Arguments, *, timeout: float | None = None) -> bool:
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def comes_true(condition: Callable[[], bool], seconds: float, pause: float = 0.5) -> bool:
+    """Whether `condition` holds within `seconds`; asked at least once, then after each `pause`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True
 
 
 def tail(log: Path, lines: int) -> str:

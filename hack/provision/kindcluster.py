@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision.cache import BUILD, log_file
-from provision.commands import ProvisionError, capture, run_logged, succeeds
+from provision.commands import ProvisionError, capture, comes_true, run_logged, succeeds
 from provision.docker import image_label
 from provision.machine import CAP_SYS_RESOURCE, cgroup_version, lacks_capability
 
@@ -159,12 +159,8 @@ def is_alive(patience: float = 180) -> bool:
         write_kubeconfig()
     except ProvisionError:  # a node whose creation was interrupted has none
         return False
-    deadline = time.monotonic() + patience
-    while not succeeds(kubectl("get", "--raw", "/readyz", "--request-timeout=20s"), timeout=30):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(1)
-    return True
+    ready = kubectl("get", "--raw", "/readyz", "--request-timeout=20s")
+    return comes_true(lambda: succeeds(ready, timeout=30), patience, pause=1)
 
 
 def create(node: Node, mode: str) -> int:

@@ -1,11 +1,10 @@
 """Keeps what is sent to a vanished pod or Service on this machine, and names that are not ours."""
 
 import json
-import time
 from pathlib import Path
 
 from provision.cache import REPOSITORY
-from provision.commands import ProvisionError, capture, succeeds
+from provision.commands import ProvisionError, capture, comes_true, succeeds
 from provision.console import CONSOLE
 from provision.kindcluster import NODE, POD_RANGE, SERVICE_RANGE, ask_cluster, kubectl
 from provision.machine import is_root
@@ -22,19 +21,16 @@ def wait_for_vanished_nodes(seconds: int = 240) -> None:
     A node that was killed together with its engine keeps its network namespace, and in it its
     address, until the kernel has taken that apart; the engine gives the address away at once.
     """
-    deadline = time.monotonic() + seconds
-    told = False
-    while ports := orphaned_ports():
-        if time.monotonic() > deadline:
-            raise ProvisionError(
-                f"Docker's network `{KIND_NETWORK}` still holds {', '.join(ports)}, which belongs "
-                f"to no container: a node that is gone would answer for the new one. End what "
-                f"keeps it, or remove it: `ip link delete {ports[0]}`"
-            )
-        if not told:
-            CONSOLE.say(f"! this machine: a node that is gone still holds {', '.join(ports)}")
-            told = True
-        time.sleep(0.5)
+    ports = orphaned_ports()
+    if not ports:
+        return
+    CONSOLE.say(f"! this machine: a node that is gone still holds {', '.join(ports)}")
+    if not comes_true(lambda: not orphaned_ports(), seconds):
+        raise ProvisionError(
+            f"Docker's network `{KIND_NETWORK}` still holds {', '.join(ports)}, which belongs "
+            f"to no container: a node that is gone would answer for the new one. End what "
+            f"keeps it, or remove it: `ip link delete {ports[0]}`"
+        )
 
 
 def orphaned_ports() -> list[str]:
@@ -95,8 +91,6 @@ def wait_for_node(seconds: int = 120) -> None:
     ask_cluster(*wait, "node", NODE)
     ask_cluster("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s")
     # Pods of a namespace are refused until its default ServiceAccount exists.
-    deadline = time.monotonic() + seconds
-    while not succeeds(kubectl("-n", "default", "get", "serviceaccount", "default")):
-        if time.monotonic() > deadline:
-            raise ProvisionError("the default ServiceAccount does not appear")
-        time.sleep(0.5)
+    account = kubectl("-n", "default", "get", "serviceaccount", "default")
+    if not comes_true(lambda: succeeds(account), seconds):
+        raise ProvisionError("the default ServiceAccount does not appear")
