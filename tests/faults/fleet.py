@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from faults.layout import ROLES, Role, Site, build_command, build_environment
+from faults.report import say
 
 _RESTART_SECONDS = 0.3
 
@@ -90,6 +92,16 @@ class Fleet:
         """Processes that ended although no fault was aimed at them."""
         return [item for item in self.exits if item.pid not in self._ordered]
 
+    def ask_where(self) -> None:
+        """Have every worker write its stacks into its log; says whose process stands still."""
+        for instance in self._instances:
+            pid = instance.process.pid
+            if instance.role.worker == "api" or instance.process.poll() is not None:
+                continue
+            if _state(pid) == "T":
+                say(f"{instance.name} (pid {pid}) is stopped by a signal")
+            os.kill(pid, signal.SIGUSR2)
+
     def close(self) -> None:
         """End everything, for certain."""
         self._stop.set()
@@ -111,3 +123,10 @@ class Fleet:
                     pid = instance.process.pid
                     self.exits.append(Exit(time.time(), instance.name, pid, code))
                     instance.restart()
+
+
+def _state(pid: int) -> str:
+    """One letter, as `ps` shows it (proc(5)); empty where it cannot be read."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""

@@ -2,10 +2,13 @@
 
 It starts the service as its own `__main__` would, after wrapping the seams of its role. Where
 orders for failpoints lie is told by `FAULTS_DIRECTORY`, a guard to take away by `FAULTS_MUTATION`.
+Asked by SIGUSR2, a process writes into its log where each of its threads stands.
 """
 
+import faulthandler
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from faults.failpoints import Failpoints
 
 def main() -> int:
     """Answers the service's own exit code."""
+    faulthandler.register(signal.SIGUSR2, all_threads=True)
     package, *arguments = sys.argv[1:]
     service = os.environ["SERVICE"]
     worker = os.environ.get("WORKER") or "api"

@@ -90,6 +90,8 @@ class _Run:
             time.sleep(_PLAIN_SECONDS)
             load.stop()
             quiet = self._wait_until_quiet(observer)
+            if quiet >= self._options.quiet_seconds:
+                fleet.ask_where()
             state = observer.state()
             say(f"{self._elapsed():6.1f} s  the state is read")
             evidence = Evidence(

@@ -10,9 +10,10 @@ import orjson
 import pytest
 
 from eventbus import replay
-from eventbus.batch import BatchConsumer, ConsumerOptions, Handler
+from eventbus.batch import BatchConsumer, ConsumerOptions
 from eventbus.consumer import Partition
 from eventbus.database import Database
+from eventbus.effects import Handler
 from eventbus.envelope import Event, Outgoing, timestamp
 from eventbus.errors import Crash
 from eventbus.inbox import PostgresInbox

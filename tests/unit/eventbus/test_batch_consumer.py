@@ -3,18 +3,21 @@
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg2
 import pytest
 import structlog
 from pydantic import BaseModel
 
-from eventbus.batch import BatchConsumer, ConsumerOptions, Message
+from eventbus.batch import BatchConsumer, ConsumerOptions
 from eventbus.clock import GATHER_SECONDS
+from eventbus.effects import Message
 from eventbus.envelope import Event, Outgoing
 from eventbus.errors import Crash
 from eventbus.memory import MemoryBroker, MemoryConsumer
 from eventbus.outbox import OutboxRow  # noqa: F401 — the fakes' vocabulary
+from eventbus.runtime import Heartbeat
 from eventbus.tracing import Tracing
 from fakes.eventbus import FakeInbox
 from fakes.time import FakeClock
@@ -219,6 +222,46 @@ def test_a_handler_that_refuses_everything_ends_the_process(
     publish(broker, *range(20))
     with pytest.raises(Crash):
         member(broker, inbox, broken, max_unexplained_per_minute=5).step()
+
+
+def test_a_loop_that_fails_tells_why_before_it_leaves_the_group(
+    broker: MemoryBroker, inbox: FakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leaving may hang: by then the reason is in the log and the process told to end."""
+
+    def broken(*_: Any) -> None:
+        raise Crash("as ordered")
+
+    publish(broker, 1)
+    one, stop = member(broker, inbox, broken), threading.Event()
+    told_when_leaving = []
+    monkeypatch.setattr(one._consumer, "close", lambda: told_when_leaving.append(stop.is_set()))
+    with structlog.testing.capture_logs() as lines, pytest.raises(Crash):
+        one.run(stop, Heartbeat())
+    assert told_when_leaving == [True]
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["consumer.failed"]
+
+
+def test_what_fails_after_the_commit_is_no_records_fault(
+    broker: MemoryBroker, inbox: FakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(broker, 1, 2)
+    one = member(broker, inbox)
+    monkeypatch.setattr(one._consumer, "acknowledge", Mock(side_effect=OSError("a broken client")))
+    with pytest.raises(OSError, match="a broken client"):
+        one.step()
+    assert inbox.tables.effects == [1, 2]
+    assert inbox.tables.buried == []
+
+
+def test_a_stop_while_the_database_is_away_is_no_failure(
+    broker: MemoryBroker, inbox: FakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    one, inbox.outages = member(broker, inbox), 1_000
+
+    monkeypatch.setattr(one._clock, "wait", lambda stop, _: stop.set())
+    one.run(stop, Heartbeat())
 
 
 def test_an_unknown_type_is_passed_over(broker: MemoryBroker, inbox: FakeInbox) -> None:

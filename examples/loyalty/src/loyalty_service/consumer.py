@@ -6,7 +6,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus import outbox
-from eventbus.batch import Message
+from eventbus.effects import Message
 from eventbus.outbox import Announcement
 from loyalty_service.messages import OrderConfirmed, PointsGranted
 

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 
 import pydantic
 
-from eventbus.batch import BatchConsumer, ConsumerOptions, Handler
+from eventbus.batch import BatchConsumer, ConsumerOptions
 from eventbus.clock import GATHER_SECONDS
 from eventbus.command import Context
 from eventbus.config import KafkaConfig, topic_names
 from eventbus.consumer import KafkaConsumer
 from eventbus.database import Database
+from eventbus.effects import Handler
 from eventbus.inbox import PostgresInbox
 from eventbus.outbox import Doorbell, PostgresOutbox
 from eventbus.producer import KafkaProducer

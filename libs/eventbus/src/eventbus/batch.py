@@ -10,42 +10,23 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import pydantic
 import structlog
-from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus.clock import GATHER_SECONDS, Clock, SystemClock, rest_after_batch
 from eventbus.consumer import Answer, Consumer, Partition
 from eventbus.database import is_outage
-from eventbus.envelope import Event, Record, read_event
-from eventbus.errors import Crash, InvalidRecord
-from eventbus.inbox import Inbox, InboxTransaction, Step
-from eventbus.metrics import BATCH_RECORDS, BATCH_SECONDS, CONSUMED, LAG, exemplar
+from eventbus.effects import Committed, Effects, Handler, origin
+from eventbus.envelope import Record
+from eventbus.errors import Crash
+from eventbus.inbox import Inbox
+from eventbus.metrics import BATCH_RECORDS, BATCH_SECONDS, CONSUMED, LAG
 from eventbus.runtime import Heartbeat
 from eventbus.tracing import Tracing
 
 log = structlog.get_logger(__name__)
-
-Model = TypeVar("Model", bound=pydantic.BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Message(Generic[Model]):
-    """A decoded record as a handler sees it."""
-
-    event: Event
-    data: Model
-    traceparent: str | None
-    partition: int = 0
-
-
-Then = Callable[[], None]
-# Writes a batch's effects; may answer what is to be done once they are committed.
-Handler = Callable[[Cursor, Sequence[Message[pydantic.BaseModel]]], Then | None]
 
 
 @dataclass(frozen=True)
@@ -83,9 +64,8 @@ class BatchConsumer:
     ) -> None:
         self._consumer = consumer
         self._inbox = inbox
-        self._handler = handler
+        self._effects = Effects(inbox, handler, options.models, tracing)
         self._options = options
-        self._tracing = tracing
         self._clock = clock or SystemClock()
         self._positions: dict[Partition, int] = {}
         self._unexplained: deque[float] = deque(maxlen=options.max_unexplained_per_minute)
@@ -93,7 +73,6 @@ class BatchConsumer:
         self._stop = threading.Event()
         self._heartbeat = Heartbeat()
         self._lag_at = 0.0
-        self._exemplar: dict[str, str] | None = None
         for topic in options.topics:  # a series that begins with its first letter hides it
             CONSUMED.labels(topic, "dead")
 
@@ -109,6 +88,12 @@ class BatchConsumer:
         try:
             while not stop.is_set():
                 yield self.step()
+        except Exception as error:
+            if not (stop.is_set() and is_outage(error)):  # else: told to stop while waiting
+                # Leaving the group may take long or never end: what happened is told before.
+                log.exception("consumer.failed")
+                stop.set()
+                raise
         finally:
             self._consumer.close()
 
@@ -117,9 +102,9 @@ class BatchConsumer:
         self._heartbeat.beat()
         records = self._consumer.poll(self._options.poll_seconds, self._options.limit)
         if records:
-            began, self._exemplar = self._clock.monotonic(), None
+            began, self._effects.exemplar = self._clock.monotonic(), None
             self._carry(records)
-            BATCH_SECONDS.observe(self._clock.monotonic() - began, self._exemplar)
+            BATCH_SECONDS.observe(self._clock.monotonic() - began, self._effects.exemplar)
             BATCH_RECORDS.observe(len(records))
             if len(records) < self._options.limit:
                 rest_after_batch(began, self._options.gather_seconds, self._clock, self._stop)
@@ -166,9 +151,11 @@ class BatchConsumer:
         attempt = 0
         while self._pending and not self._stop.is_set():
             part = self._pending.popleft()
+            held = self._held(part)
+            if not held:
+                continue
             try:
-                self._apply(part)
-                attempt = 0
+                committed = self._commit(part, held)
             except Crash:
                 raise
             except Exception as error:  # noqa: BLE001  # the loop's one place; classified here
@@ -178,17 +165,20 @@ class BatchConsumer:
                     attempt += 1
                 else:
                     self._narrow(part, error)
+            else:
+                attempt = 0
+                self._settle(held, committed)
 
     def _narrow(self, part: "_Part", error: Exception) -> None:
         """Halve a failing batch; a record that fails alone is condemned."""
         if part.cause is not None:
-            raise Crash(f"cannot put {_origin(part.records[0])} aside") from error
+            raise Crash(f"cannot put {origin(part.records[0])} aside") from error
         middle = len(part.records) // 2
         if middle:
             self._pending.extendleft([_Part(part.records[middle:]), _Part(part.records[:middle])])
             return
         self._count_unexplained(error)
-        log.error("consumer.poison", origin=_origin(part.records[0]), cause=type(error).__name__)
+        log.error("consumer.poison", origin=origin(part.records[0]), cause=type(error).__name__)
         self._pending.appendleft(_Part(part.records, f"{type(error).__name__}: {error}"))
 
     def _count_unexplained(self, error: Exception) -> None:
@@ -212,49 +202,32 @@ class BatchConsumer:
         self._consumer.resume()
         self._heartbeat.ready = True
 
-    def _apply(self, part: "_Part") -> None:
-        """One transaction: fence, dead letters, effects."""
-        records = [record for record in part.records if self._is_due(record)]
-        if not records:
-            return
-        steps = self._steps(records)
-        then: Then | None = None
-        with self._inbox.transaction() as transaction:
-            accepted = transaction.advance(steps)
-            current = [r for r in records if self._partition_of(r) in accepted]
-            if part.cause is not None:
-                for record in current:
-                    # What a fault says of itself may quote the record: the log names its kind.
-                    self._bury(transaction, record, part.cause, part.cause.partition(":")[0])
-            else:
-                then = self._handle(current, transaction)
-        if then is not None:
-            then()
+    def _held(self, part: "_Part") -> list[tuple[Partition, Record]]:
+        """What is still ours and not behind our position: a rebalance may bring a record twice."""
+        found = ((self._consumer.partition(r.topic, r.partition), r) for r in part.records)
+        return [
+            (partition, record)
+            for partition, record in found
+            if partition is not None and record.offset >= self._positions.get(partition, 0)
+        ]
+
+    def _commit(self, part: "_Part", held: Sequence[tuple[Partition, Record]]) -> Committed:
+        if part.cause is None:
+            return self._effects.write(held, self._positions)
+        return self._effects.put_aside(held, self._positions, part.cause)
+
+    def _settle(self, held: Sequence[tuple[Partition, Record]], committed: Committed) -> None:
+        """What follows a commit. An error here is no record's fault: it ends the loop."""
+        if committed.then is not None:
+            committed.then()
         self._options.after_commit()
-        self._settle(steps, accepted)
-
-    def _is_due(self, record: Record) -> bool:
-        """Still ours, and not behind our position: a rebalance may bring a record twice."""
-        partition = self._consumer.partition(record.topic, record.partition)
-        return partition is not None and record.offset >= self._positions.get(partition, 0)
-
-    def _steps(self, records: Sequence[Record]) -> dict[Partition, Step]:
-        ends: dict[Partition, int] = {}
-        for record in records:
-            ends[self._partition_of(record)] = record.offset + 1
-        return {p: Step(self._positions.get(p), end) for p, end in ends.items()}
-
-    def _partition_of(self, record: Record) -> Partition:
-        partition = self._consumer.partition(record.topic, record.partition)
-        if partition is None:
-            raise Crash(f"{_origin(record)} came without an assignment")
-        return partition
-
-    def _settle(self, steps: Mapping[Partition, Step], accepted: set[Partition]) -> None:
-        moved = {partition: steps[partition].end for partition in accepted}
+        ends = {partition: record.offset + 1 for partition, record in held}
+        moved = {
+            partition: end for partition, end in ends.items() if partition in committed.accepted
+        }
         self._positions.update(moved)
         self._consumer.acknowledge(moved)
-        fenced = steps.keys() - accepted
+        fenced = ends.keys() - committed.accepted
         if fenced:
             log.warning("consumer.fenced", partitions=_names(fenced))
             stored = self.insist(lambda: self._inbox.positions(list(fenced)))
@@ -269,47 +242,6 @@ class BatchConsumer:
         for part in self._pending:
             part.records[:] = [r for r in part.records if (r.topic, r.partition) not in names]
 
-    def _bury(self, transaction: InboxTransaction, record: Record, cause: str, logged: str) -> None:
-        transaction.bury(record, cause)
-        CONSUMED.labels(record.topic, "dead").inc()
-        log.error("consumer.dead_letter", origin=_origin(record), cause=logged)
-
-    def _handle(self, records: Sequence[Record], transaction: InboxTransaction) -> Then | None:
-        messages = []
-        with ExitStack() as spans:
-            for record in records:
-                try:
-                    message = self._read(record, spans)
-                except InvalidRecord as error:
-                    self._bury(transaction, record, str(error), str(error))
-                    continue
-                CONSUMED.labels(record.topic, "handled" if message else "skipped").inc()
-                if message is not None:
-                    messages.append(message)
-            if messages:
-                traces = (exemplar(message.traceparent) for message in messages)
-                self._exemplar = next(filter(None, traces), self._exemplar)
-                return self._handler(transaction.cursor, messages)
-        return None
-
-    def _read(self, record: Record, spans: ExitStack) -> Message[pydantic.BaseModel] | None:
-        event = read_event(record)
-        model = self._options.models.get(event.type)
-        if model is None:  # a type that came later than we did
-            return None
-        try:
-            data = model.model_validate_json(event.data)
-        except pydantic.ValidationError as error:
-            # Without the input: dead letters show it, logs must not.
-            faults = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'data'}: {e['msg']}" for e in error.errors()
-            )
-            raise InvalidRecord(f"{event.type}: {faults}") from None
-        traceparent = spans.enter_context(
-            self._tracing.span(f"handle {event.type}", "consumer", event.traceparent)
-        )
-        return Message(event, data, traceparent, record.partition)
-
     def _report_lag(self) -> None:
         now = self._clock.monotonic()
         if now - self._lag_at >= 5.0:
@@ -322,10 +254,6 @@ def _backoff(attempt: int) -> float:
     """0.1 s doubling to 10 s, with jitter so that many members do not knock together."""
     longest: float = min(10.0, 0.1 * 2 ** min(attempt, 7))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-def _origin(record: Record) -> str:
-    return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 def _names(partitions: Sequence[Partition] | set[Partition]) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import confluent_kafka
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from eventbus.config import KafkaConfig
@@ -149,8 +150,14 @@ class KafkaConsumer:
             for partition, offset in positions.items()
             if self._assigned.get((partition.topic, partition.number)) == partition
         ]
-        if targets:
+        if not targets:
+            return
+        try:
             self._client.store_offsets(offsets=targets)
+        except confluent_kafka.KafkaException as error:
+            # Lost a moment ago, and not yet told: whoever has them now asks the database.
+            if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001  # documented so
+                raise
 
     def lag(self) -> dict[Partition, int]:
         """High watermark as last fetched, minus our position."""

@@ -2,13 +2,17 @@
 
 Which loops a process runs is told on its command line, so the same image is a lone consumer, a
 relay with a sweeper, or a whole small installation. A loop that ends with an error ends the
-process: what cannot be handled is better started anew.
+process: what cannot be handled is better started anew. Nor may the end itself hang: a loop that
+does not come back when told to stop is left behind, and where it stood is logged.
 """
 
+import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -19,6 +23,7 @@ from eventbus.probes import ProbeServer
 log = structlog.get_logger(__name__)
 
 STALE_SECONDS = 60.0
+LEAVE_SECONDS = 40.0  # the longest honest wait is that of a relay for Kafka (35 s)
 
 
 @dataclass
@@ -44,9 +49,15 @@ Loop = Callable[[threading.Event, Heartbeat], None]
 class Worker:
     """Runs loops until SIGTERM, SIGINT or the first failure."""
 
-    def __init__(self, loops: Mapping[str, Loop], metrics_port: int = 0) -> None:
+    def __init__(
+        self,
+        loops: Mapping[str, Loop],
+        metrics_port: int = 0,
+        leave_seconds: float = LEAVE_SECONDS,
+    ) -> None:
         self._loops = loops
         self._metrics_port = metrics_port
+        self._leave_seconds = leave_seconds
         self._stop = threading.Event()
         self._failed = False
         self._heartbeats = {name: Heartbeat() for name in loops}
@@ -64,10 +75,7 @@ class Worker:
         for thread in threads:
             thread.start()
         log.info("worker.started", loops=sorted(self._loops))
-        for thread in threads:
-            # A join without a timeout would keep Python from seeing signals.
-            while thread.is_alive():
-                thread.join(0.5)
+        self._wait(threads)
         probes.close()
         log.info("worker.stopped", failed=self._failed)
         return int(self._failed)
@@ -83,6 +91,27 @@ class Worker:
     def is_ready(self) -> bool:
         """Every loop could do its work."""
         return not self._stop.is_set() and all(h.ready for h in self._heartbeats.values())
+
+    def _wait(self, threads: Sequence[threading.Thread]) -> None:
+        """Until every loop has ended; once one is told to stop, all must within a bound."""
+        told_at: float | None = None
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            alive[0].join(0.5)  # without a timeout Python would not see signals
+            if not self._stop.is_set():
+                continue
+            told_at = told_at or time.monotonic()
+            if time.monotonic() - told_at > self._leave_seconds:
+                self._abandon([thread for thread in threads if thread.is_alive()])
+
+    def _abandon(self, threads: Sequence[threading.Thread]) -> None:
+        """End the process as a crash would, which every loop must survive anyway."""
+        frames = sys._current_frames()  # noqa: SLF001  # documented in `sys`
+        for thread in threads:
+            where = traceback.format_stack(frames[thread.ident]) if thread.ident in frames else []
+            log.critical("worker.abandoned", loop=thread.name, where="".join(where))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         log.info("worker.stopping", signal=signal.Signals(number).name)

@@ -8,7 +8,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from email_service.adapters.postgres import PostgresIntents
 from email_service.domain import TEMPLATE_OF, Letter, dedupe_key
 from email_service.messages import OrderEnded
-from eventbus.batch import Message
+from eventbus.effects import Message
 from eventbus.identity import new_id
 
 MODELS = {event: OrderEnded for event in TEMPLATE_OF}  # noqa: C420  # reads as what it is

@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from eventbus.batch import Message
+from eventbus.effects import Message
 from order_service.adapters.postgres import PostgresPendingOrders
 from order_service.domain import Status, Verdict
 from order_service.handlers import apply_verdicts

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from eventbus.batch import Handler, Message
+from eventbus.effects import Handler, Message
 from eventbus.envelope import read_time
 from order_service.adapters.statistics import PostgresTallies
 from order_service.domain import EVENT_OF

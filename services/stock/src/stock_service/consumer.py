@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from eventbus.batch import Handler, Message
+from eventbus.effects import Handler, Message
 from stock_service.adapters.postgres import PostgresShelf
 from stock_service.caching import Cache, Level
 from stock_service.domain import Command
