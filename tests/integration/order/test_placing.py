@@ -13,7 +13,7 @@ import pytest
 from eventbus.database import Database
 from eventbus.identity import new_id
 from eventbus.migrations import migrate
-from order_service.adapters.postgres import PREPARE_PLACE, PostgresOrders
+from order_service.adapters.postgres import PostgresOrders
 from order_service.domain import Order
 from servers.local import REPOSITORY
 from servers.postgres import PostgresServer
@@ -26,7 +26,7 @@ CROWD = 24
 def database(postgres: PostgresServer) -> Iterator[Database]:
     url = postgres.create_database("order")
     migrate(REPOSITORY / "services/order/src/order_service/migrations", {"DATABASE_URL": url})
-    database = Database(url, 4, prepare=[PREPARE_PLACE])
+    database = Database(url, 4)
     yield database
     database.close()
 

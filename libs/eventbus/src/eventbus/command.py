@@ -5,6 +5,7 @@ aside and `redrive [ID…]` sends it again: these end by themselves. Everything 
 several names run as threads of one process, and `worker` runs all of them.
 """
 
+import gc
 import os
 import pkgutil
 import sys
@@ -20,6 +21,10 @@ from eventbus.settings import ServiceSettings, SettingsError
 from eventbus.tracing import Tracing, build_tracing
 
 log = structlog.get_logger(__name__)
+
+# The records of a batch go without the collector's help: it need not look at them either. (Not so
+# in an API, whose requests leave cycles behind: few at a time, they are still in the cache.)
+_OBJECTS_OF_A_LARGE_BATCH = 20_000
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,9 @@ def _serve(service: Service, settings: ServiceSettings) -> int:
 
     def create() -> Any:
         build = pkgutil.resolve_name(service.api)
-        return build(Context(settings, os.environ, build_tracing(settings)))
+        served = build(Context(settings, os.environ, build_tracing(settings)))
+        _spare_the_collector()
+        return served
 
     return serve(settings, create)
 
@@ -127,6 +134,18 @@ def _work(named: Mapping[str, str], settings: ServiceSettings, metrics_port: int
     except (KeyError, ValueError) as error:
         log.error("worker.misconfigured", cause=str(error))  # noqa: TRY400  # says it all
         return 2
+    _spare_the_collector()
+    gc.set_threshold(_OBJECTS_OF_A_LARGE_BATCH)
     code = Worker(loops, metrics_port).run()
     context.tracing.close()
     return code
+
+
+def _spare_the_collector() -> None:
+    """Modules, models and routes live as long as the process: no collection need look at them.
+
+    Each full one walked through all of them: a sixth of a busy consumer's time, in pauses of tens
+    of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()

@@ -218,9 +218,13 @@ class KafkaConsumer:
         wanted = confluent_kafka.TopicCollection(sorted(topics))
         try:
             answers = admin.describe_topics(wanted, request_timeout=_METADATA_SECONDS)
-            return {name: str(future.result().topic_id) for name, future in answers.items()}
-        except confluent_kafka.KafkaException as error:
-            raise Unavailable(f"topic ids of {', '.join(sorted(topics))}: {error}") from error
+            return {
+                name: str(future.result(2 * _METADATA_SECONDS).topic_id)
+                for name, future in answers.items()
+            }
+        except (confluent_kafka.KafkaException, TimeoutError) as error:
+            cause = str(error) or "no answer"
+            raise Unavailable(f"topic ids of {', '.join(sorted(topics))}: {cause}") from error
 
 
 def _to_record(message: confluent_kafka.Message) -> Record | None:

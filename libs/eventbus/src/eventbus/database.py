@@ -8,7 +8,7 @@ round trip, a transaction opens explicitly.
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,12 +53,8 @@ def connect(url: str, application: str = "") -> Connection:
 class Database:
     """Hands out connections, last used first; waits when all are taken, then gives up."""
 
-    def __init__(
-        self, url: str, size: int, application: str = "", prepare: Sequence[str] = ()
-    ) -> None:
-        self._connect: Callable[[], Connection] = lambda: _prepared(
-            connect(url, application), prepare
-        )
+    def __init__(self, url: str, size: int, application: str = "") -> None:
+        self._connect: Callable[[], Connection] = lambda: connect(url, application)
         self._free = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
         self._idle: list[tuple[Connection, float]] = []
@@ -134,14 +130,6 @@ class Database:
                 self._idle.append((connection, time.monotonic()))
                 return
         connection.close()
-
-
-def _prepared(connection: Connection, statements: Sequence[str]) -> Connection:
-    """A hot statement is planned once per connection, not once per request."""
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    return connection
 
 
 def _is_silent(connection: Connection) -> bool:

@@ -16,6 +16,7 @@ from eventbus.consumer import Partition
 from eventbus.database import Database
 from eventbus.envelope import Headers, Record
 from eventbus.outbox import encode_headers
+from eventbus.statements import Statement
 
 # Kafka takes a megabyte per record unless a topic says otherwise, and counts it compressed, while a
 # producer counts before. So what came in may be too large to go out again, and an outbox row that
@@ -23,6 +24,16 @@ from eventbus.outbox import encode_headers
 LARGEST_RECORD = 900_000
 KEPT_OF_A_LARGER = 65_536
 LONGEST_CAUSE = 2_000
+
+_MOVE = Statement(
+    "move_positions",
+    ["text[]", "int[]", "bigint[]", "bigint[]", "text"],
+    "UPDATE consumer_offset AS o SET next_offset = v.stop, updated_at = now()"
+    " FROM unnest($1, $2, $3, $4) AS v (topic_id, partition, start, stop)"
+    " WHERE o.consumer_group = $5 AND o.topic_id = v.topic_id"
+    " AND o.partition = v.partition AND o.next_offset = v.start"
+    " RETURNING o.topic_id, o.partition",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +120,13 @@ class _PostgresTransaction:
         if not steps:
             return set()
         ordered = sorted(steps)
-        self.cursor.execute(
-            "UPDATE consumer_offset AS o SET next_offset = v.stop, updated_at = now()"
-            " FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[])"
-            " AS v (topic_id, partition, start, stop)"
-            " WHERE o.consumer_group = %s AND o.topic_id = v.topic_id"
-            " AND o.partition = v.partition AND o.next_offset = v.start"
-            " RETURNING o.topic_id, o.partition",
-            [
-                [partition.topic_id for partition in ordered],
-                [partition.number for partition in ordered],
-                [steps[partition].start for partition in ordered],
-                [steps[partition].end for partition in ordered],
-                self._group,
-            ],
+        _MOVE.run(
+            self.cursor,
+            [partition.topic_id for partition in ordered],
+            [partition.number for partition in ordered],
+            [steps[partition].start for partition in ordered],
+            [steps[partition].end for partition in ordered],
+            self._group,
         )
         return self._returned(ordered)
 

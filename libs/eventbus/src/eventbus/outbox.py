@@ -25,11 +25,38 @@ from eventbus.clock import GATHER_SECONDS
 from eventbus.database import connect
 from eventbus.envelope import Headers
 from eventbus.errors import Unavailable
+from eventbus.statements import Statement
 
 log = structlog.get_logger(__name__)
 
 CHANNEL = "outbox"
 RING_SECONDS = GATHER_SECONDS  # as often as a relay begins a batch: each takes a global lock
+
+_APPEND = Statement(
+    "append_to_outbox",
+    ["text[]"] * 7,
+    "INSERT INTO outbox (topic, key, type, event_id, subject, data, traceparent)"
+    " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)",
+)
+_SHOWN = (
+    "SELECT id, topic, key, type, event_id, subject, data, raw, headers, traceparent, created_at,"
+    " raw_key FROM gone ORDER BY id"
+)
+_TAKE = Statement(
+    "take_from_outbox",
+    ["int"],
+    "WITH gone AS (DELETE FROM outbox WHERE id = ANY(ARRAY("  # noqa: S608
+    f" SELECT id FROM outbox ORDER BY id LIMIT $1)) RETURNING *) {_SHOWN}",
+)
+_TAKE_AND_LOG = Statement(
+    "take_from_outbox_and_log",
+    ["int", "text"],
+    "WITH gone AS (DELETE FROM outbox WHERE id = ANY(ARRAY("  # noqa: S608
+    " SELECT id FROM outbox ORDER BY id LIMIT $1)) RETURNING *),"
+    " logged AS (INSERT INTO event_log (event_id, type, subject, data, traceparent, created_at)"
+    " SELECT event_id, type, subject, data, traceparent, created_at FROM gone"
+    f" WHERE topic = $2 ORDER BY id) {_SHOWN}",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +119,15 @@ def append(cursor: Cursor, announcements: Sequence[Announcement]) -> None:
     """Insert in the caller's transaction, in one statement whatever their number."""
     if not announcements:
         return
-    columns = zip(
-        *(
-            (a.topic, a.key, a.type, a.event_id, a.subject, a.data, a.traceparent)
-            for a in announcements
-        ),
-        strict=True,
-    )
-    cursor.execute(
-        "INSERT INTO outbox (topic, key, type, event_id, subject, data, traceparent)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
-        " %s::text[], %s::text[])",
-        [list(column) for column in columns],
+    _APPEND.run(
+        cursor,
+        [announcement.topic for announcement in announcements],
+        [announcement.key for announcement in announcements],
+        [announcement.type for announcement in announcements],
+        [announcement.event_id for announcement in announcements],
+        [announcement.subject for announcement in announcements],
+        [announcement.data for announcement in announcements],
+        [announcement.traceparent for announcement in announcements],
     )
 
 
@@ -120,23 +144,6 @@ def _decode_headers(stored: Any) -> Headers | None:
 
 class PostgresOutbox:
     """The queue of one service's database; keeps its own connection, and with it the lock."""
-
-    _TAKE = (
-        "WITH gone AS (DELETE FROM outbox WHERE id = ANY(ARRAY("
-        " SELECT id FROM outbox ORDER BY id LIMIT %(limit)s)) RETURNING *)"
-        " SELECT id, topic, key, type, event_id, subject, data, raw, headers, traceparent,"
-        " created_at, raw_key FROM gone ORDER BY id"
-    )
-    _TAKE_AND_LOG = (
-        "WITH gone AS (DELETE FROM outbox WHERE id = ANY(ARRAY("
-        " SELECT id FROM outbox ORDER BY id LIMIT %(limit)s)) RETURNING *),"
-        " logged AS (INSERT INTO event_log"
-        " (event_id, type, subject, data, traceparent, created_at)"
-        " SELECT event_id, type, subject, data, traceparent, created_at FROM gone"
-        " WHERE topic = %(logged)s ORDER BY id)"
-        " SELECT id, topic, key, type, event_id, subject, data, raw, headers, traceparent,"
-        " created_at, raw_key FROM gone ORDER BY id"
-    )
 
     def __init__(self, url: str, name: str, logged_topic: str | None = None) -> None:
         self._url = url
@@ -167,8 +174,10 @@ class PostgresOutbox:
             with connection.cursor() as cursor:
                 cursor.execute("BEGIN")
                 try:
-                    query = self._TAKE_AND_LOG if self._logged else self._TAKE
-                    cursor.execute(query, {"limit": limit, "logged": self._logged})
+                    if self._logged:
+                        _TAKE_AND_LOG.run(cursor, limit, self._logged)
+                    else:
+                        _TAKE.run(cursor, limit)
                     yield [_to_row(row) for row in cursor.fetchall()]
                 except BaseException:
                     if not connection.closed:

@@ -8,7 +8,7 @@ from eventbus.web.api import Api
 from eventbus.web.auth import build_guard
 from eventbus.web.probes import add_probes
 from eventbus.web.server import Served
-from order_service.adapters.postgres import PREPARE_PLACE, PostgresOrders
+from order_service.adapters.postgres import PostgresOrders
 from order_service.adapters.statistics import PostgresStatistics
 from order_service.routes import PREFIX, OrderRoutes
 from order_service.stats_routes import StatsRoutes
@@ -17,7 +17,7 @@ from order_service.stats_routes import StatsRoutes
 def build_api(context: Context) -> Served:
     """Called after the fork."""
     settings = context.settings
-    database = Database(settings.database_url, settings.threads, "order-api", [PREPARE_PLACE])
+    database = Database(settings.database_url, settings.threads, "order-api")
     bell = Doorbell.started(settings.database_url)
     clock = SystemClock()
     routes = OrderRoutes(PostgresOrders(database), bell, clock)

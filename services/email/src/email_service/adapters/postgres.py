@@ -9,8 +9,37 @@ from email_service.domain import Letter, Mail, Outcome, State, Template
 from email_service.messages import MailQuery
 from email_service.rendering import render
 from eventbus.database import Database
+from eventbus.statements import Statement
 
 _COLUMNS = "mail_id, template, email_to, subject, body, html, attempts, created_at, traceparent"
+
+_INSERT = Statement(
+    "insert_mails",
+    ["text", "int", "float8", "uuid[]", *["text[]"] * 9],
+    "INSERT INTO mail (mail_id, dedupe_key, order_id, template, email_from, email_to, subject,"  # noqa: S608
+    " body, html, traceparent, state, attempts, due_at)"
+    " SELECT v.*, $1, $2, now() + make_interval(secs => $3)"
+    " FROM unnest($4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS v"
+    f" ON CONFLICT (dedupe_key) DO NOTHING RETURNING {_COLUMNS}",
+)
+_CLAIM = Statement(
+    "claim_mails",
+    ["float8", "int"],
+    "UPDATE mail SET state = 'SENDING', attempts = attempts + 1,"  # noqa: S608
+    " due_at = now() + make_interval(secs => $1)"
+    " WHERE mail_id = ANY(ARRAY(SELECT mail_id FROM mail"
+    " WHERE state IN ('QUEUED', 'SENDING') AND due_at <= now()"
+    f" ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING {_COLUMNS}",
+)
+_NOTE = Statement(
+    "note_outcomes",
+    ["uuid[]", "int[]", "text[]", "text[]", "float8[]"],
+    "UPDATE mail AS m SET state = v.state, last_error = v.cause,"
+    " sent_at = CASE v.state WHEN 'SENT' THEN now() ELSE m.sent_at END,"
+    " due_at = coalesce(now() + make_interval(secs => v.retry_in), m.due_at)"
+    " FROM unnest($1, $2, $3, $4, $5) AS v (mail_id, attempts, state, cause, retry_in)"
+    " WHERE m.mail_id = v.mail_id AND m.attempts = v.attempts AND m.state = 'SENDING'",
+)
 
 
 def _to_mail(row: tuple[Any, ...]) -> Mail:
@@ -23,28 +52,21 @@ def insert(
     """Render and store; a letter whose key is known is left out. With a lease they are claimed."""
     rendered = [render(letter) for letter in letters]
     state = State.QUEUED if lease is None else State.SENDING
-    cursor.execute(
-        "INSERT INTO mail (mail_id, dedupe_key, order_id, template, email_from, email_to, subject,"  # noqa: S608
-        " body, html, traceparent, state, attempts, due_at)"
-        " SELECT v.*, %s, %s, now() + make_interval(secs => %s)"
-        " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
-        " %s::text[], %s::text[], %s::text[], %s::text[]) AS v"
-        f" ON CONFLICT (dedupe_key) DO NOTHING RETURNING {_COLUMNS}",
-        [
-            state,
-            int(lease is not None),
-            lease or 0.0,
-            [letter.id for letter in letters],
-            [letter.dedupe_key for letter in letters],
-            [letter.order_id for letter in letters],
-            [letter.template.value for letter in letters],
-            [sender] * len(letters),
-            [letter.recipient for letter in letters],
-            [subject for subject, _, _ in rendered],
-            [body for _, body, _ in rendered],
-            [html for _, _, html in rendered],
-            [letter.traceparent for letter in letters],
-        ],
+    _INSERT.run(
+        cursor,
+        state.value,
+        int(lease is not None),
+        lease or 0.0,
+        [letter.id for letter in letters],
+        [letter.dedupe_key for letter in letters],
+        [letter.order_id for letter in letters],
+        [letter.template.value for letter in letters],
+        [sender] * len(letters),
+        [letter.recipient for letter in letters],
+        [subject for subject, _, _ in rendered],
+        [body for _, body, _ in rendered],
+        [html for _, _, html in rendered],
+        [letter.traceparent for letter in letters],
     )
     return [_to_mail(row) for row in cursor.fetchall()]
 
@@ -71,15 +93,7 @@ class PostgresLedger:
     def claim(self, limit: int) -> list[Mail]:
         """Due ones, and those whose sender's lease ran out."""
         with self._database.statement() as cursor:
-            cursor.execute(
-                "UPDATE mail SET state = 'SENDING', attempts = attempts + 1,"  # noqa: S608
-                " due_at = now() + make_interval(secs => %s)"
-                " WHERE mail_id = ANY(ARRAY(SELECT mail_id FROM mail"
-                " WHERE state IN ('QUEUED', 'SENDING') AND due_at <= now()"
-                " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED))"
-                f" RETURNING {_COLUMNS}",
-                [self._lease, limit],
-            )
+            _CLAIM.run(cursor, self._lease, limit)
             return [_to_mail(row) for row in cursor.fetchall()]
 
     def create_claimed(self, letter: Letter, sender: str) -> Mail:
@@ -90,20 +104,13 @@ class PostgresLedger:
     def note(self, outcomes: Sequence[Outcome]) -> None:
         """Guarded by the attempt: a sender whose lease ran out has nothing to say any more."""
         with self._database.statement() as cursor:
-            cursor.execute(
-                "UPDATE mail AS m SET state = v.state, last_error = v.cause,"
-                " sent_at = CASE v.state WHEN 'SENT' THEN now() ELSE m.sent_at END,"
-                " due_at = coalesce(now() + make_interval(secs => v.retry_in), m.due_at)"
-                " FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::float8[])"
-                " AS v (mail_id, attempts, state, cause, retry_in)"
-                " WHERE m.mail_id = v.mail_id AND m.attempts = v.attempts AND m.state = 'SENDING'",
-                [
-                    [outcome.mail.id for outcome in outcomes],
-                    [outcome.mail.attempts for outcome in outcomes],
-                    [outcome.state.value for outcome in outcomes],
-                    [outcome.cause for outcome in outcomes],
-                    [outcome.retry_in for outcome in outcomes],
-                ],
+            _NOTE.run(
+                cursor,
+                [outcome.mail.id for outcome in outcomes],
+                [outcome.mail.attempts for outcome in outcomes],
+                [outcome.state.value for outcome in outcomes],
+                [outcome.cause for outcome in outcomes],
+                [outcome.retry_in for outcome in outcomes],
             )
 
     def page(self, query: MailQuery) -> list[tuple[Any, ...]]:

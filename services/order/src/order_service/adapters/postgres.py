@@ -10,17 +10,19 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from eventbus import outbox
 from eventbus.database import RECORD_ERRORS, Database
 from eventbus.grouping import Grouped
+from eventbus.statements import Statement
 from order_service.domain import Order, Status, Verdict
 from order_service.messages import OrderQuery, announce
 from order_service.relay import reserve_command
 
 _COLUMNS = "order_id, product, quantity, customer_email, created_at, status, reason, version"
 
-# One round trip for orders and their announcements, planned once per connection. Keys are locked
-# in one order (the caller's), so that two such statements never wait for each other in a circle.
-PREPARE_PLACE = """
-PREPARE place (uuid[], text[], int[], text[], timestamptz[], text[], text[], text[], text[],
-               text, text) AS
+# One round trip for orders and their announcements. Keys are locked in one order (the caller's), so
+# that two such statements never wait for each other in a circle.
+_PLACE = Statement(
+    "place_orders",
+    ["uuid[]", "text[]", "int[]", "text[]", "timestamptz[]", *["text[]"] * 4, "text", "text"],
+    """
 WITH asked AS (
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
     AS a (order_id, product, quantity, customer_email, created_at, idempotency_key, event_id, data,
@@ -38,10 +40,16 @@ WITH asked AS (
     FROM asked JOIN placed USING (order_id)
 )
 SELECT order_id FROM placed
-"""
-_PLACE = (
-    "EXECUTE place (%s::uuid[], %s::text[], %s::int[], %s::text[], %s::timestamptz[], %s::text[],"
-    " %s::text[], %s::text[], %s::text[], %s, %s)"
+""",
+)
+_SETTLE = Statement(
+    "settle_orders",
+    ["uuid[]", "text[]", "text[]"],
+    "UPDATE orders AS o SET status = v.status, reason = v.reason, version = o.version + 1"
+    " FROM unnest($1, $2, $3) AS v (order_id, status, reason)"
+    " WHERE o.order_id = v.order_id AND o.status = 'PENDING'"
+    " RETURNING o.order_id, o.product, o.quantity, o.customer_email, o.created_at, o.status,"
+    " o.reason, o.version",
 )
 
 
@@ -76,21 +84,19 @@ class PostgresOrders:
         orders = [placement.order for placement in ordered]
         events = [announce(placement.order, placement.traceparent) for placement in ordered]
         with self._database.statement() as cursor:
-            cursor.execute(
-                _PLACE,
-                [
-                    [order.id for order in orders],
-                    [order.product for order in orders],
-                    [order.quantity for order in orders],
-                    [order.customer_email for order in orders],
-                    [order.created_at for order in orders],
-                    [placement.key for placement in ordered],
-                    [event.event_id for event in events],
-                    [event.data for event in events],
-                    [event.traceparent for event in events],
-                    events[0].topic,
-                    events[0].type,
-                ],
+            _PLACE.run(
+                cursor,
+                [order.id for order in orders],
+                [order.product for order in orders],
+                [order.quantity for order in orders],
+                [order.customer_email for order in orders],
+                [order.created_at for order in orders],
+                [placement.key for placement in ordered],
+                [event.event_id for event in events],
+                [event.data for event in events],
+                [event.traceparent for event in events],
+                events[0].topic,
+                events[0].type,
             )
             placed = {row[0] for row in cursor.fetchall()}
         return [placement.order.id in placed for placement in placements]
@@ -170,17 +176,11 @@ class PostgresPendingOrders:
 
     def settle(self, verdicts: Sequence[Verdict]) -> int:
         """The guard on PENDING makes a repeated verdict, or one too late, do nothing."""
-        self._cursor.execute(
-            "UPDATE orders AS o SET status = v.status, reason = v.reason, version = o.version + 1"
-            " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS v (order_id, status, reason)"
-            " WHERE o.order_id = v.order_id AND o.status = 'PENDING'"
-            " RETURNING o.order_id, o.product, o.quantity, o.customer_email, o.created_at,"
-            " o.status, o.reason, o.version",
-            [
-                [verdict.order_id for verdict in verdicts],
-                [verdict.status.value for verdict in verdicts],
-                [verdict.reason for verdict in verdicts],
-            ],
+        _SETTLE.run(
+            self._cursor,
+            [verdict.order_id for verdict in verdicts],
+            [verdict.status.value for verdict in verdicts],
+            [verdict.reason for verdict in verdicts],
         )
         settled = [to_order(row) for row in self._cursor.fetchall()]
         traces = {verdict.order_id: verdict.traceparent for verdict in verdicts}

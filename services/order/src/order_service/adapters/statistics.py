@@ -12,11 +12,41 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from eventbus.database import Database
+from eventbus.statements import Statement
 from order_service.domain import Status
 from order_service.statistics import BUCKET, EPOCH, Cell, Increments, Tally, TooMuch, Windows
 
 _LIVE = "(SELECT generation FROM stats_generation WHERE live)"
 _SWEPT_AT_ONCE = 10_000
+
+_CLAIM = Statement(
+    "claim_events",
+    ["int", "uuid[]", "int[]"],
+    "INSERT INTO stats_counted (generation, order_id, version)"
+    " SELECT $1, v.* FROM unnest($2, $3) AS v"
+    " ON CONFLICT DO NOTHING RETURNING order_id::text, version",
+)
+_CLOCKS = Statement(
+    "read_clocks",
+    ["int", "int[]"],
+    "SELECT partition, latest FROM stats_clock WHERE generation = $1 AND partition = ANY($2)",
+)
+_ADD = Statement(
+    "add_counts",
+    ["int", "timestamptz[]", "text[]", "text[]", "bigint[]", "bigint[]", "bigint[]"],
+    "INSERT INTO stats_bucket AS b (generation, bucket, product, status, orders, quantity, late)"
+    " SELECT $1, v.* FROM unnest($2, $3, $4, $5, $6, $7) AS v"
+    " ON CONFLICT (generation, bucket, product, status) DO UPDATE"
+    " SET orders = b.orders + excluded.orders, quantity = b.quantity + excluded.quantity,"
+    " late = b.late + excluded.late",
+)
+_SET_CLOCKS = Statement(
+    "set_clocks",
+    ["int", "int[]", "timestamptz[]"],
+    "INSERT INTO stats_clock (generation, partition, latest)"
+    " SELECT $1, v.* FROM unnest($2, $3) AS v"
+    " ON CONFLICT (generation, partition) DO UPDATE SET latest = excluded.latest",
+)
 
 
 class PostgresTallies:
@@ -39,51 +69,39 @@ class PostgresTallies:
 
     def claim(self, ids: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
         """By primary key: an event may lie in the topic twice, or be read again."""
-        self._cursor.execute(
-            "INSERT INTO stats_counted (generation, order_id, version)"
-            " SELECT %s, v.* FROM unnest(%s::uuid[], %s::int[]) AS v"
-            " ON CONFLICT DO NOTHING RETURNING order_id::text, version",
-            [self._generation, [order_id for order_id, _ in ids], [number for _, number in ids]],
+        _CLAIM.run(
+            self._cursor,
+            self._generation,
+            [order_id for order_id, _ in ids],
+            [number for _, number in ids],
         )
         return set(self._cursor.fetchall())
 
     def clocks(self, partitions: Collection[int]) -> dict[int, datetime]:
         """One row per partition that was ever heard."""
-        self._cursor.execute(
-            "SELECT partition, latest FROM stats_clock"
-            " WHERE generation = %s AND partition = ANY(%s)",
-            [self._generation, list(partitions)],
-        )
+        _CLOCKS.run(self._cursor, self._generation, list(partitions))
         return dict(self._cursor.fetchall())
 
     def add(self, increments: Increments) -> None:
         """Rows are taken in one order by everyone, so nobody waits in a circle."""
         cells = sorted(increments.cells.items())
         if cells:
-            self._cursor.execute(
-                "INSERT INTO stats_bucket AS b"
-                " (generation, bucket, product, status, orders, quantity, late)"
-                " SELECT %s, v.* FROM unnest(%s::timestamptz[], %s::text[], %s::text[],"
-                " %s::bigint[], %s::bigint[], %s::bigint[]) AS v"
-                " ON CONFLICT (generation, bucket, product, status) DO UPDATE"
-                " SET orders = b.orders + excluded.orders,"
-                " quantity = b.quantity + excluded.quantity, late = b.late + excluded.late",
-                [
-                    self._generation,
-                    [_moment(cell.start) for cell, _ in cells],
-                    [cell.product for cell, _ in cells],
-                    [cell.status.value for cell, _ in cells],
-                    [tally.orders for _, tally in cells],
-                    [tally.quantity for _, tally in cells],
-                    [tally.late for _, tally in cells],
-                ],
+            _ADD.run(
+                self._cursor,
+                self._generation,
+                [_moment(cell.start) for cell, _ in cells],
+                [cell.product for cell, _ in cells],
+                [cell.status.value for cell, _ in cells],
+                [tally.orders for _, tally in cells],
+                [tally.quantity for _, tally in cells],
+                [tally.late for _, tally in cells],
             )
         clocks = sorted(increments.clocks.items())
-        self._cursor.execute(
-            "INSERT INTO stats_clock (generation, partition, latest)"
-            " SELECT %s, v.* FROM unnest(%s::int[], %s::timestamptz[]) AS v"
-            " ON CONFLICT (generation, partition) DO UPDATE SET latest = excluded.latest",
-            [self._generation, [number for number, _ in clocks], [at for _, at in clocks]],
+        _SET_CLOCKS.run(
+            self._cursor,
+            self._generation,
+            [number for number, _ in clocks],
+            [at for _, at in clocks],
         )
 
 

@@ -7,11 +7,38 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from eventbus import outbox
 from eventbus.database import Database
 from eventbus.identity import new_id
+from eventbus.statements import Statement
 from stock_service.caching import Level
 from stock_service.domain import Decisions, Reservation, State
 from stock_service.messages import announce
 
 _LEVEL = "stock_id, product, quantity, version"
+
+_LOCK = Statement(
+    "lock_products",
+    ["text[]"],
+    "SELECT product, quantity FROM stock WHERE product = ANY($1) ORDER BY product FOR UPDATE",
+)
+_RESERVATIONS = Statement(
+    "read_reservations",
+    ["uuid[]"],
+    "SELECT order_id, product, quantity, state, reason FROM reservation WHERE order_id = ANY($1)",
+)
+_SET = Statement(
+    "set_stock",
+    ["text[]", "bigint[]"],
+    "UPDATE stock AS s SET quantity = v.quantity, version = s.version + 1"
+    " FROM unnest($1, $2) AS v (name, quantity)"
+    " WHERE s.product = v.name RETURNING s.stock_id, s.product, s.quantity, s.version",
+)
+_RESERVE = Statement(
+    "write_reservations",
+    ["uuid[]", "text[]", "int[]", "text[]", "text[]"],
+    "INSERT INTO reservation (order_id, product, quantity, state, reason)"
+    " SELECT * FROM unnest($1, $2, $3, $4, $5)"
+    " ON CONFLICT (order_id) DO UPDATE"
+    " SET state = excluded.state, reason = excluded.reason, changed_at = now()",
+)
 
 
 class PostgresShelf:
@@ -22,20 +49,12 @@ class PostgresShelf:
 
     def lock(self, products: Collection[str]) -> dict[str, int]:
         """Rows of a product are taken in one order by everyone, so nobody waits in a circle."""
-        self._cursor.execute(
-            "SELECT product, quantity FROM stock WHERE product = ANY(%s)"
-            " ORDER BY product FOR UPDATE",
-            [list(products)],
-        )
+        _LOCK.run(self._cursor, list(products))
         return dict(self._cursor.fetchall())
 
     def reservations(self, order_ids: Collection[str]) -> dict[str, Reservation]:
         """By primary key."""
-        self._cursor.execute(
-            "SELECT order_id, product, quantity, state, reason FROM reservation"
-            " WHERE order_id = ANY(%s::uuid[])",
-            [list(order_ids)],
-        )
+        _RESERVATIONS.run(self._cursor, list(order_ids))
         return {
             row[0]: Reservation(row[0], row[1], row[2], State(row[3]), row[4])
             for row in self._cursor.fetchall()
@@ -45,27 +64,17 @@ class PostgresShelf:
         """One statement each for stock, reservations and announcements."""
         levels = []
         if decisions.stock:
-            self._cursor.execute(
-                "UPDATE stock AS s SET quantity = v.quantity, version = s.version + 1"
-                " FROM unnest(%s::text[], %s::bigint[]) AS v (name, quantity)"
-                " WHERE s.product = v.name RETURNING s.stock_id, s.product, s.quantity, s.version",
-                [list(decisions.stock.keys()), list(decisions.stock.values())],
-            )
+            _SET.run(self._cursor, list(decisions.stock.keys()), list(decisions.stock.values()))
             levels = [Level(*row) for row in self._cursor.fetchall()]
         if decisions.reservations:
             made = list(decisions.reservations.values())
-            self._cursor.execute(
-                "INSERT INTO reservation (order_id, product, quantity, state, reason)"
-                " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[], %s::text[])"
-                " ON CONFLICT (order_id) DO UPDATE"
-                " SET state = excluded.state, reason = excluded.reason, changed_at = now()",
-                [
-                    [reservation.order_id for reservation in made],
-                    [reservation.product for reservation in made],
-                    [reservation.quantity for reservation in made],
-                    [reservation.state.value for reservation in made],
-                    [reservation.reason for reservation in made],
-                ],
+            _RESERVE.run(
+                self._cursor,
+                [reservation.order_id for reservation in made],
+                [reservation.product for reservation in made],
+                [reservation.quantity for reservation in made],
+                [reservation.state.value for reservation in made],
+                [reservation.reason for reservation in made],
             )
         outbox.append(self._cursor, [announce(reply) for reply in decisions.replies])
         return levels
