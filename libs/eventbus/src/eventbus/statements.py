@@ -1,11 +1,10 @@
-"""SQL of hot paths: a connection parses it once, plans it now and then, and runs it by name.
+"""SQL of hot paths: a connection parses and plans it once, then runs it by name.
 
 psycopg2 knows no server-side preparation of its own, so PREPARE and EXECUTE are statements here.
 Columns of rows go in as one array each and come apart by `unnest`; an array is written as a single
 literal, which costs the parser one token instead of one for each element (ADR 27).
 """
 
-import time
 from collections.abc import MutableMapping, Sequence
 from datetime import datetime
 from weakref import WeakKeyDictionary
@@ -13,11 +12,8 @@ from weakref import WeakKeyDictionary
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-# A plan made while a table was empty would scan it when it is full.
-PLAN_SECONDS = 10.0
-
-# What each connection has prepared, and when.
-_prepared: MutableMapping[Connection, dict[str, float]] = WeakKeyDictionary()
+# The names of what each connection has prepared.
+_prepared: MutableMapping[Connection, set[str]] = WeakKeyDictionary()
 
 
 class Statement:
@@ -30,15 +26,10 @@ class Statement:
 
     def run(self, cursor: Cursor, *values: object) -> None:
         """Execute with one value a parameter, a list for an array; the cursor has the result."""
-        known = _prepared.setdefault(cursor.connection, {})
-        now = time.monotonic()
-        made = known.get(self._name)
-        if made is None or now - made > PLAN_SECONDS:
-            if made is not None:
-                del known[self._name]
-                cursor.execute(f"DEALLOCATE {self._name}")
+        known = _prepared.setdefault(cursor.connection, set())
+        if self._name not in known:
             cursor.execute(self._prepare)
-            known[self._name] = now
+            known.add(self._name)
         cursor.execute(
             self._execute, [array(value) if isinstance(value, list) else value for value in values]
         )

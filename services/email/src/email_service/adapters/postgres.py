@@ -31,14 +31,16 @@ _CLAIM = Statement(
     " WHERE state IN ('QUEUED', 'SENDING') AND due_at <= now()"
     f" ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING {_COLUMNS}",
 )
+# What a mail must be is a parameter: written out, it led Postgres to the index of mails that are
+# due, which is full of those that were due a moment ago.
 _NOTE = Statement(
     "note_outcomes",
-    ["uuid[]", "int[]", "text[]", "text[]", "float8[]"],
+    ["uuid[]", "int[]", "text[]", "text[]", "float8[]", "text"],
     "UPDATE mail AS m SET state = v.state, last_error = v.cause,"
     " sent_at = CASE v.state WHEN 'SENT' THEN now() ELSE m.sent_at END,"
     " due_at = coalesce(now() + make_interval(secs => v.retry_in), m.due_at)"
     " FROM unnest($1, $2, $3, $4, $5) AS v (mail_id, attempts, state, cause, retry_in)"
-    " WHERE m.mail_id = v.mail_id AND m.attempts = v.attempts AND m.state = 'SENDING'",
+    " WHERE m.mail_id = v.mail_id AND m.attempts = v.attempts AND m.state = $6",
 )
 
 
@@ -111,6 +113,7 @@ class PostgresLedger:
                 [outcome.state.value for outcome in outcomes],
                 [outcome.cause for outcome in outcomes],
                 [outcome.retry_in for outcome in outcomes],
+                State.SENDING.value,
             )
 
     def page(self, query: MailQuery) -> list[tuple[Any, ...]]:

@@ -42,12 +42,14 @@ WITH asked AS (
 SELECT order_id FROM placed
 """,
 )
+# What an order must be is a parameter: written out, it led Postgres to the index of waiting orders,
+# which is full of those that waited a moment ago.
 _SETTLE = Statement(
     "settle_orders",
-    ["uuid[]", "text[]", "text[]"],
+    ["uuid[]", "text[]", "text[]", "text"],
     "UPDATE orders AS o SET status = v.status, reason = v.reason, version = o.version + 1"
     " FROM unnest($1, $2, $3) AS v (order_id, status, reason)"
-    " WHERE o.order_id = v.order_id AND o.status = 'PENDING'"
+    " WHERE o.order_id = v.order_id AND o.status = $4"
     " RETURNING o.order_id, o.product, o.quantity, o.customer_email, o.created_at, o.status,"
     " o.reason, o.version",
 )
@@ -181,6 +183,7 @@ class PostgresPendingOrders:
             [verdict.order_id for verdict in verdicts],
             [verdict.status.value for verdict in verdicts],
             [verdict.reason for verdict in verdicts],
+            Status.PENDING.value,
         )
         settled = [to_order(row) for row in self._cursor.fetchall()]
         traces = {verdict.order_id: verdict.traceparent for verdict in verdicts}
