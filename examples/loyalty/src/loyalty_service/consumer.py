@@ -8,10 +8,18 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from eventbus import outbox
 from eventbus.effects import Message
 from eventbus.outbox import Announcement
+from eventbus.statements import Statement
 from loyalty_service.messages import OrderConfirmed, PointsGranted
 
 MODELS = {"OrderConfirmed": OrderConfirmed}  # other types of the topic are passed over
 POINTS_PER_PIECE = 10
+
+_GRANT = Statement(  # parsed and planned once per connection; a list becomes an array
+    "grant_points",
+    ["uuid[]", "text[]", "int[]"],
+    "INSERT INTO points (order_id, customer, points) SELECT * FROM unnest($1, $2, $3)"
+    " ON CONFLICT (order_id) DO NOTHING RETURNING order_id, customer, points",
+)
 
 
 def handle(cursor: Cursor, messages: Sequence[Message[Any]]) -> None:
@@ -21,15 +29,11 @@ def handle(cursor: Cursor, messages: Sequence[Message[Any]]) -> None:
     """
     traces = {str(message.data.orderID): message.traceparent for message in messages}
     orders = {str(message.data.orderID): message.data for message in messages}
-    cursor.execute(
-        "INSERT INTO points (order_id, customer, points)"
-        " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::int[])"
-        " ON CONFLICT (order_id) DO NOTHING RETURNING order_id, customer, points",
-        [
-            list(orders),
-            [order.customerEmail for order in orders.values()],
-            [order.quantity * POINTS_PER_PIECE for order in orders.values()],
-        ],
+    _GRANT.run(
+        cursor,
+        list(orders),
+        [order.customerEmail for order in orders.values()],
+        [order.quantity * POINTS_PER_PIECE for order in orders.values()],
     )
     granted = [
         PointsGranted(orderID=order, customer=customer, points=points)
