@@ -5,21 +5,32 @@ assignment; partitions are named together with the topic's Kafka id, because a t
 deleted and made again starts a new history under the same name.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import confluent_kafka
+import structlog
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from eventbus.config import KafkaConfig
 from eventbus.envelope import Record
 from eventbus.errors import Crash, Unavailable
+from eventbus.membership import REPORT_SECONDS, Membership
+
+log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
 _METADATA_SECONDS = 10.0
+# What a broker says to a member that it has put out: asking again would bring the same.
+_PUT_OUT = (
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.FENCED_MEMBER_EPOCH,
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,7 +103,14 @@ class KafkaConsumer:
 
     def __init__(self, config: KafkaConfig, group: str) -> None:
         self._config = config
-        self._client = confluent_kafka.Consumer(config.consumer(group))
+        self._membership = Membership()
+        self._client = confluent_kafka.Consumer(
+            {
+                **config.consumer(group),
+                "statistics.interval.ms": REPORT_SECONDS * 1_000,
+                "stats_cb": self._membership.report,
+            }
+        )
         self._assigned: dict[tuple[str, int], Partition] = {}
         self._paused = False
         self._positions: dict[Partition, int] = {}
@@ -110,7 +128,9 @@ class KafkaConsumer:
 
     def poll(self, timeout: float, limit: int) -> list[Record]:
         """`consume(n, t)` would wait all of `t` for `n`; so wait for one, take the rest."""
+        began = time.monotonic()
         first = self._client.poll(timeout)
+        self._membership.polled(time.monotonic() - began)
         if first is None:
             return []
         messages = [first, *self._client.consume(limit - 1, 0)] if limit > 1 else [first]
@@ -186,10 +206,14 @@ class KafkaConsumer:
         partitions = [
             Partition(target.topic, target.partition, ids[target.topic]) for target in targets
         ]
-        starts = listener.assigned(partitions)
+        starts = dict(listener.assigned(partitions))
+        if unknown := [partition for partition in partitions if partition not in starts]:
+            starts |= listener.insist(lambda: self._committed(client, unknown))
         for target, partition in zip(targets, partitions, strict=True):
+            # Never left to librdkafka: should it fail to learn what the group committed, it would
+            # not ask again, and neither start nor ever give up the partition (ADR 28).
+            target.offset = starts.get(partition, confluent_kafka.OFFSET_BEGINNING)
             if partition in starts:
-                target.offset = starts[partition]
                 self._positions[partition] = starts[partition]
             self._assigned[partition.topic, partition.number] = partition
         client.incremental_assign(targets)
@@ -209,6 +233,26 @@ class KafkaConsumer:
         if self._listener is not None:
             self._listener.revoked(gone)
         client.incremental_unassign(targets)
+
+    @staticmethod
+    def _committed(
+        client: confluent_kafka.Consumer, partitions: Sequence[Partition]
+    ) -> dict[Partition, int]:
+        """Where the group stands, for those partitions that it has ever committed."""
+        targets = [confluent_kafka.TopicPartition(p.topic, p.number) for p in partitions]
+        try:
+            found = client.committed(targets, timeout=_METADATA_SECONDS)
+        except confluent_kafka.KafkaException as error:
+            if error.args[0].code() in _PUT_OUT:
+                raise Crash(f"committed offsets: {error}") from error
+            raise Unavailable(f"committed offsets: {error}") from error
+        if failed := next((target.error for target in found if target.error), None):
+            raise Unavailable(f"committed offsets: {failed}")
+        return {
+            partition: target.offset
+            for partition, target in zip(partitions, found, strict=True)
+            if target.offset >= 0
+        }
 
     def _topic_ids(self, topics: set[str]) -> dict[str, str]:
         """Ask anew on each assignment: a recreated topic is reassigned under a new id."""
@@ -232,6 +276,7 @@ def _to_record(message: confluent_kafka.Message) -> Record | None:
     if error is not None:
         if error.fatal():
             raise Crash(f"Kafka consumer: {error.str()}")
+        log.warning("consumer.error", code=error.name(), cause=error.str())
         return None
     found: Any = message  # its types allow None where only a record without a place has it
     return Record(
