@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from faults.history import Attempt, Operation, Outcome, Poison, Strike
-from faults.layout import SENDING_THREADS, readers_of
+from faults.layout import SENDING_THREADS, SMTP_TIMEOUT_SECONDS, readers_of
 from faults.mailsink import Mail
 from faults.observe import Cell, Logged, Move, Order, State
 
@@ -37,6 +37,7 @@ STATUS_AFTER = {
 # longer than its lease. A server that is slow or busy is no excuse, nor is a database that was away
 # for a moment; a server that drops its answer says so in the mail's own record.
 OPENS_SEND_WINDOW = ("kill email.sender", "frozen sender", "disk full", "smtp reset")
+_CROSSING_SECONDS = 0.25  # an answer so close to the end of the sender's patience may miss it
 _SETTLING_SECONDS = 12.0  # after a fault is healed: the lease, a restart, a pause before trying
 
 
@@ -228,7 +229,8 @@ def mails_went_out(evidence: Evidence) -> Iterator[Finding]:
 def second_copies(evidence: Evidence) -> Iterator[Finding]:
     """A mail accepted twice needs a fault between the copies that hid the first acceptance.
 
-    One fault hides no more acceptances than there are mails in hand: one per sending thread.
+    One fault hides no more acceptances than there are mails in hand: one per sending thread. An
+    answer that comes just as the sender gives up needs no fault (RFC 1047).
     """
     copies: dict[str, list[Mail]] = defaultdict(list)
     for mail in evidence.mails:
@@ -236,7 +238,8 @@ def second_copies(evidence: Evidence) -> Iterator[Finding]:
     hidden: Counter[int] = Counter()
     for message_id, mails in copies.items():
         for earlier, later in pairwise(mails):
-            if not earlier.answered:
+            crossed = abs(earlier.held - SMTP_TIMEOUT_SECONDS) < _CROSSING_SECONDS
+            if crossed or not earlier.answered:
                 continue
             strike = _hiding(earlier, later, evidence.strikes)
             if strike is None:

@@ -36,6 +36,7 @@ class Mail:
     recipient: str
     subject: str
     answered: bool
+    held: float = 0.0  # seconds that its sender was left waiting for the answer
 
 
 class MailSink:
@@ -72,8 +73,9 @@ class MailSink:
         mood = self.mood
         if mood is not Mood.KIND:
             self.misbehaved += 1
-        if mood is Mood.SLOW:
-            await asyncio.sleep(self.delay)
+        held = self.delay if mood is Mood.SLOW else 0.0
+        if held:
+            await asyncio.sleep(held)
             if server.transport is None or server.transport.is_closing():
                 return "421 4.4.2 gone"  # the client lost patience: not taken
         if mood is Mood.BUSY:
@@ -81,12 +83,12 @@ class MailSink:
         if mood is Mood.LEAVING:
             _hang_up(server)
             return "421 4.3.2 leaving"
-        self._record(envelope, answered=mood is not Mood.MUTE)
+        self._record(envelope, answered=mood is not Mood.MUTE, held=held)
         if mood is Mood.MUTE:
             _hang_up(server)
         return "250 2.0.0 accepted"
 
-    def _record(self, envelope: Envelope, *, answered: bool) -> None:
+    def _record(self, envelope: Envelope, *, answered: bool, held: float) -> None:
         content: Any = envelope.content
         message = message_from_bytes(content if isinstance(content, bytes) else content.encode())
         entry = {
@@ -95,6 +97,7 @@ class MailSink:
             "recipient": envelope.rcpt_tos[0],
             "subject": str(message["Subject"]),
             "answered": answered,
+            "held": held,
         }
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()

@@ -158,6 +158,14 @@ def test_a_second_copy_is_explained_by_a_fault_between_the_two(earlier: Mail) ->
     assert check(evidence) == []
 
 
+@pytest.mark.parametrize(("held", "findings"), [(4.1, 0), (3.0, 1), (5.0, 1)])
+def test_an_answer_at_the_end_of_the_senders_patience_may_be_missed(
+    held: float, findings: int
+) -> None:
+    mails = [replace(MAIL, held=held), replace(MAIL, time=6.0)]
+    assert len(check(replace(GOOD, mails=mails))) == findings
+
+
 def test_one_fault_hides_no_more_mails_than_there_are_senders() -> None:
     kill = Strike(1, "kill email.sender", "accepted", 5.1, 5.2, struck=True)
     copies = [
