@@ -121,7 +121,7 @@ def _consumer(reach: Reach) -> None:
         reach("committed")
 
     inbox.transaction = transaction
-    consumer = _seam("eventbus.consumer:KafkaConsumer")
+    consumer = _seam("eventbus.kafka_consumer:KafkaConsumer")
     original_poll = consumer.poll
 
     @functools.wraps(original_poll)

@@ -57,7 +57,7 @@ class KafkaServer:
         self._jvm = jvm
         self._extra = dict(settings or {})
         self._classpath = f"{jars}/*"
-        self._directory = directory
+        self.directory = directory
         self._properties = directory / "server.properties"
         self._log = directory / "kafka.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -113,7 +113,7 @@ class KafkaServer:
             "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "CLIENT",
-            "log.dirs": str(self._directory / "data"),
+            "log.dirs": str(self.directory / "data"),
             "auto.create.topics.enable": "false",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",

@@ -6,13 +6,13 @@ from confluent_kafka.cimpl import NewTopic
 
 from contracts.broker import Broker, BrokerContract
 from eventbus.config import KafkaConfig
-from eventbus.consumer import KafkaConsumer
+from eventbus.kafka_consumer import KafkaConsumer
 from eventbus.producer import KafkaProducer
 from servers.kafka import KafkaServer
 from servers.waiting import wait_for
 
 
-class _Kafka(Broker):
+class RealBroker(Broker):
     def __init__(self, bootstrap_servers: str) -> None:
         self._config = KafkaConfig(bootstrap_servers)
         self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
@@ -37,4 +37,4 @@ class _Kafka(Broker):
 class TestKafkaBroker(BrokerContract):
     @pytest.fixture
     def broker(self, kafka: KafkaServer) -> Broker:
-        return _Kafka(kafka.bootstrap_servers)
+        return RealBroker(kafka.bootstrap_servers)

@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from contracts.broker import Listener
 from eventbus.config import KafkaConfig
-from eventbus.consumer import KafkaConsumer
 from eventbus.history import KafkaHistory
+from eventbus.kafka_consumer import KafkaConsumer
 from eventpipeline_operator.adapters.kafka_users import KafkaUserAdmin
 from eventpipeline_operator.api.names import topic_prefix
 from eventpipeline_operator.api.observed import TopicsObservation

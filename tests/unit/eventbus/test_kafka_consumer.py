@@ -8,8 +8,9 @@ import confluent_kafka
 import pytest
 
 from eventbus.config import KafkaConfig
-from eventbus.consumer import Answer, KafkaConsumer, Partition
+from eventbus.consumer import Answer, Partition
 from eventbus.errors import Crash, Unavailable
+from eventbus.kafka_consumer import KafkaConsumer
 
 
 class PatientListener:
@@ -24,8 +25,16 @@ class PatientListener:
     def assigned(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         return {partition: 7 for partition in partitions if partition.number == 2}
 
+    def __init__(self) -> None:
+        self.lost: list[Partition] = []
+
     def revoked(self, partitions: Sequence[Partition]) -> None:
-        raise NotImplementedError(partitions)
+        self.lost += partitions
+
+
+def client_of(consumer: KafkaConsumer) -> Any:
+    """The mock that stands for librdkafka."""
+    return consumer._client
 
 
 def test_a_broker_that_is_away_during_an_assignment_is_asked_again(
@@ -36,7 +45,7 @@ def test_a_broker_that_is_away_during_an_assignment_is_asked_again(
     monkeypatch.setattr(confluent_kafka, "Consumer", Mock())
     consumer = KafkaConsumer(KafkaConfig("127.0.0.1:1"), "group")
     consumer.subscribe(["orders"], PatientListener())
-    client, target = Mock(), confluent_kafka.TopicPartition("orders", 2)
+    client, target = client_of(consumer), confluent_kafka.TopicPartition("orders", 2)
     consumer._on_assign(client, [target])
     client.incremental_assign.assert_called_once_with([target])
     assert target.offset == 7
@@ -59,7 +68,7 @@ def target(number: int, offset: int = confluent_kafka.OFFSET_INVALID) -> Any:
 
 def test_no_beginning_is_left_to_the_client(subscribed: KafkaConsumer) -> None:
     """What it then fails to learn it never asks for again."""
-    client = Mock()
+    client = client_of(subscribed)
     client.committed.return_value = [target(1, 30), target(3)]
     assigned = [target(1), target(2), target(3)]
     subscribed._on_assign(client, assigned)
@@ -68,7 +77,7 @@ def test_no_beginning_is_left_to_the_client(subscribed: KafkaConsumer) -> None:
 
 
 def test_a_group_that_cannot_tell_where_it_stands_is_asked_again(subscribed: KafkaConsumer) -> None:
-    client = Mock()
+    client = client_of(subscribed)
     loading = confluent_kafka.KafkaError(confluent_kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
     client.committed.side_effect = [confluent_kafka.KafkaException(loading), [target(1, 30)]]
     assigned = [target(1)]
@@ -77,9 +86,54 @@ def test_a_group_that_cannot_tell_where_it_stands_is_asked_again(subscribed: Kaf
 
 
 def test_a_member_that_was_put_out_does_not_ask_for_ever(subscribed: KafkaConsumer) -> None:
-    client = Mock()
+    client = client_of(subscribed)
     stale = confluent_kafka.KafkaError(confluent_kafka.KafkaError.STALE_MEMBER_EPOCH)
     client.committed.side_effect = confluent_kafka.KafkaException(stale)
     with pytest.raises(Crash, match="committed offsets"):
         subscribed._on_assign(client, [target(1)])
     client.incremental_assign.assert_not_called()
+
+
+def fatal() -> Any:
+    """As librdkafka tells it: by its code."""
+    error = Mock(spec=confluent_kafka.KafkaError)
+    error.fatal.return_value = False
+    error.code.return_value = confluent_kafka.KafkaError._FATAL
+    error.str.return_value = "The group id does not exist"
+    return Mock(error=Mock(return_value=error))
+
+
+@pytest.fixture
+def beyond_help(subscribed: KafkaConsumer, monkeypatch: pytest.MonkeyPatch) -> KafkaConsumer:
+    """A member with a partition, whose client has just met a fatal error."""
+    first = client_of(subscribed)
+    subscribed._on_assign(first, [target(2)])
+    first.poll.return_value = fatal()
+    monkeypatch.setattr(confluent_kafka, "Consumer", lambda _: Mock())
+    return subscribed
+
+
+def test_a_client_beyond_help_is_replaced(beyond_help: KafkaConsumer) -> None:
+    first, beyond_help._opened_at = client_of(beyond_help), -1_000.0
+    assert beyond_help.poll(0.1, 1) == []
+    second = client_of(beyond_help)
+    assert second is not first
+    second.subscribe.assert_called_once()
+    assert beyond_help.partition("orders", 2) is None
+    listener: Any = beyond_help._listener
+    assert [partition.number for partition in listener.lost] == [2]
+
+
+def test_a_former_client_takes_nothing_from_the_new_one(beyond_help: KafkaConsumer) -> None:
+    first, beyond_help._opened_at = client_of(beyond_help), -1_000.0
+    beyond_help.poll(0.1, 1)
+    beyond_help._on_assign(client_of(beyond_help), [target(2)])
+    beyond_help._on_revoke(first, [target(2)])
+    assert beyond_help.partition("orders", 2) is not None
+
+
+def test_a_new_client_that_is_beyond_help_at_once_ends_the_process(
+    beyond_help: KafkaConsumer,
+) -> None:
+    with pytest.raises(Crash, match="does not exist"):
+        beyond_help.poll(0.1, 1)

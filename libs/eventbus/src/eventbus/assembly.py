@@ -10,10 +10,10 @@ from eventbus.batch import BatchConsumer, ConsumerOptions
 from eventbus.clock import GATHER_SECONDS
 from eventbus.command import Context
 from eventbus.config import KafkaConfig, topic_names
-from eventbus.consumer import KafkaConsumer
 from eventbus.database import Database
 from eventbus.effects import Handler
 from eventbus.inbox import PostgresInbox
+from eventbus.kafka_consumer import KafkaConsumer
 from eventbus.outbox import Doorbell, PostgresOutbox
 from eventbus.producer import KafkaProducer
 from eventbus.relay import Expand, Relay, RelayOptions, keep

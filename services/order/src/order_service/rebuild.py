@@ -13,11 +13,11 @@ import structlog
 from eventbus.batch import BatchConsumer, ConsumerOptions
 from eventbus.command import Context
 from eventbus.config import KafkaConfig, topic_names
-from eventbus.consumer import KafkaConsumer
 from eventbus.database import Database
 from eventbus.errors import Crash
 from eventbus.history import KafkaHistory
 from eventbus.inbox import PostgresInbox
+from eventbus.kafka_consumer import KafkaConsumer
 from eventbus.replay import Readers, Replay, ReplayInbox
 from eventbus.runtime import Heartbeat, Loop
 from order_service.adapters.statistics import PostgresGenerations
