@@ -3,12 +3,10 @@
 import shutil
 import time
 
-import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from contracts.broker import member, message, read
-from eventbus import kafka_consumer
 from eventbus.config import KafkaConfig
 from eventbus.kafka_consumer import KafkaConsumer
 from eventbus.producer import KafkaProducer
@@ -24,10 +22,7 @@ def forget_groups(kafka: KafkaServer) -> None:
     kafka.start()
 
 
-def test_a_group_that_the_broker_has_forgotten_is_joined_anew(
-    own_kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kafka_consumer, "_RENEWAL_SECONDS", 0.0)
+def test_a_group_that_the_broker_has_forgotten_is_joined_anew(own_kafka: KafkaServer) -> None:
     admin = AdminClient({"bootstrap.servers": own_kafka.bootstrap_servers})
     for future in admin.create_topics([NewTopic("numbers", 3, 1)]).values():
         future.result()

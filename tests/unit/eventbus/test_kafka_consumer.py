@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import confluent_kafka
 import pytest
 
+from eventbus import kafka_consumer
 from eventbus.config import KafkaConfig
 from eventbus.consumer import Answer, Partition
 from eventbus.errors import Crash, Unavailable
@@ -114,10 +115,14 @@ def beyond_help(subscribed: KafkaConsumer, monkeypatch: pytest.MonkeyPatch) -> K
 
 
 def test_a_client_beyond_help_is_replaced(beyond_help: KafkaConsumer) -> None:
-    first, beyond_help._opened_at = client_of(beyond_help), -1_000.0
+    first = client_of(beyond_help)
     assert beyond_help.poll(0.1, 1) == []
     second = client_of(beyond_help)
     assert second is not first
+    second.subscribe.assert_not_called()
+    second.poll.return_value = None
+    beyond_help._join_at = 0.0  # the pause is over
+    beyond_help.poll(0.1, 1)
     second.subscribe.assert_called_once()
     assert beyond_help.partition("orders", 2) is None
     listener: Any = beyond_help._listener
@@ -125,15 +130,20 @@ def test_a_client_beyond_help_is_replaced(beyond_help: KafkaConsumer) -> None:
 
 
 def test_a_former_client_takes_nothing_from_the_new_one(beyond_help: KafkaConsumer) -> None:
-    first, beyond_help._opened_at = client_of(beyond_help), -1_000.0
+    first = client_of(beyond_help)
     beyond_help.poll(0.1, 1)
     beyond_help._on_assign(client_of(beyond_help), [target(2)])
     beyond_help._on_revoke(first, [target(2)])
     assert beyond_help.partition("orders", 2) is not None
 
 
-def test_a_new_client_that_is_beyond_help_at_once_ends_the_process(
-    beyond_help: KafkaConsumer,
+def test_one_client_after_the_other_beyond_help_ends_the_process(
+    beyond_help: KafkaConsumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        confluent_kafka, "Consumer", lambda _: Mock(poll=Mock(return_value=fatal()))
+    )
+    for _ in range(kafka_consumer._RENEWALS):
+        beyond_help.poll(0.1, 1)
     with pytest.raises(Crash, match="does not exist"):
         beyond_help.poll(0.1, 1)

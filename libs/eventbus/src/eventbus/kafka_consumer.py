@@ -19,7 +19,10 @@ from eventbus.membership import REPORT_SECONDS, Membership
 log = structlog.get_logger(__name__)
 
 _METADATA_SECONDS = 10.0
-_RENEWAL_SECONDS = 30.0  # a client that is given up sooner than that is not what is at fault
+# A broker that has just come back may answer the next client no better: that one joins a little
+# later. Twenty in a row, about three minutes, are not the client's fault.
+_RENEWALS = 20
+_LONGEST_PAUSE_SECONDS = 10.0
 # What a broker says to a member that it has put out: asking again would bring the same.
 _PUT_OUT = (
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -40,21 +43,19 @@ class KafkaConsumer:
         self._positions: dict[Partition, int] = {}
         self._listener: AssignmentListener | None = None
         self._membership, self._client = self._open()
-        self._opened_at = time.monotonic()
+        self._join_at: float | None = None
+        self._renewals = 0  # since partitions were last assigned
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
         """Join the group; partitions arrive during `poll`."""
         self._listener, self._topics = listener, list(topics)
-        self._client.subscribe(
-            self._topics,
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
-        )
+        self._join()
 
     def poll(self, timeout: float, limit: int) -> list[Record]:
         """`consume(n, t)` would wait all of `t` for `n`; so wait for one, take the rest."""
         began = time.monotonic()
+        if self._join_at is not None and began >= self._join_at:
+            self._join()
         first = self._client.poll(timeout)
         self._membership.polled(time.monotonic() - began)
         if first is None:
@@ -131,9 +132,19 @@ class KafkaConsumer:
         }
         return membership, confluent_kafka.Consumer(options)
 
+    def _join(self) -> None:
+        self._join_at = None
+        self._client.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
     def _renew(self, cause: str) -> None:
         """Go on with a new client: one that met a fatal error never reads again, nor says so."""
-        if time.monotonic() - self._opened_at < _RENEWAL_SECONDS:
+        self._renewals += 1
+        if self._renewals > _RENEWALS:
             raise Crash(f"Kafka consumer: {cause}")
         log.warning("consumer.renewed", cause=cause)
         gone, self._assigned = list(self._assigned.values()), {}
@@ -143,8 +154,8 @@ class KafkaConsumer:
         # Its group has given it up. Closing may take long, or for ever: nobody waits for it.
         threading.Thread(target=self._client.close, name="leaving", daemon=True).start()
         self._membership, self._client = self._open()
-        self._opened_at = time.monotonic()
-        self.subscribe(self._topics, self._listener)
+        pause = min(_LONGEST_PAUSE_SECONDS, 0.25 * 2**self._renewals)
+        self._join_at = time.monotonic() + pause
 
     @staticmethod
     def _targets(partitions: Iterable[Partition]) -> list[confluent_kafka.TopicPartition]:
@@ -173,6 +184,7 @@ class KafkaConsumer:
                 self._positions[partition] = starts[partition]
             self._assigned[partition.topic, partition.number] = partition
         client.incremental_assign(targets)
+        self._renewals = 0
         if self._paused:
             client.pause(targets)
 
