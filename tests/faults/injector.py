@@ -122,22 +122,9 @@ def _postgres_crash(field: Field, fault: Fault) -> tuple[bool, str]:
 
 
 def _broker_restart(field: Field, fault: Fault) -> tuple[bool, str]:
-    if fault.variant == "frozen":
-        return _broker_frozen(field, fault)
     field.stack.kafka.stop(kill=fault.variant == "kill")
     field.stack.kafka.start()
     return True, ""
-
-
-def _broker_frozen(field: Field, fault: Fault) -> tuple[bool, str]:
-    """It stands still until it has lost its own session: groups and leaders begin anew."""
-    pid = field.stack.kafka.pid
-    if pid is None:
-        return False, "not running"
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(SESSION_SECONDS + 1.0 + 2.0 * fault.strength)
-    os.kill(pid, signal.SIGCONT)
-    return True, f"pid {pid}"
 
 
 def _reset(name: str) -> Callable[[Field, Fault], tuple[bool, str]]:

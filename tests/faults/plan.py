@@ -33,7 +33,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "zombie relay": ("taken",),
         "frozen sender": ("claimed", "accepted"),
         "postgres crash": ("immediate",),
-        "broker restart": ("kill", "clean", "frozen"),
+        "broker restart": ("kill", "clean"),
         "postgres reset": ("all",),
         "postgres silent": ("all",),
         "postgres slow": ("all",),
