@@ -44,7 +44,6 @@ class TraefikServer:
                     f"--entrypoints.traefik.address=127.0.0.1:{self._admin}",
                     f"--providers.file.filename={routes}",
                     "--metrics.prometheus=true",
-                    "--ping=true",
                     "--global.checknewversion=false",
                     "--global.sendanonymoususage=false",
                 ],

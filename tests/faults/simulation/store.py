@@ -69,7 +69,7 @@ class Store:
 
     def bury(self, record: Record, cause: str, topic: str) -> None:
         """A dead letter, and its row for the relay."""
-        origin = f"{record.topic}/{record.partition}/{record.offset}"
+        origin = record.origin
         self.dead_letters.append(DeadLetter(self.service, origin, cause))
         headers = (*record.headers, ("dlq_cause", cause.encode()), ("dlq_origin", origin.encode()))
         row = OutboxRow(0, topic, "", "DeadLetter", origin, "", None, *_NOTHING)

@@ -21,10 +21,10 @@ NOTE = Statement("note_numbers", ["int[]"], "INSERT INTO effect SELECT * FROM un
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 
 
-def made_at(database: Database) -> list[datetime]:
+def prepared(database: Database) -> int:
     with database.statement() as cursor:
-        cursor.execute("SELECT prepare_time FROM pg_prepared_statements")
-        return [row[0] for row in cursor.fetchall()]
+        cursor.execute("SELECT 1 FROM pg_prepared_statements")
+        return cursor.rowcount
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -60,7 +60,7 @@ def test_a_connection_prepares_once(database: Database) -> None:
     for _ in range(3):
         with database.statement() as cursor:
             ECHO.run(cursor, ["x"])
-    assert len(made_at(database)) == 1
+    assert prepared(database) == 1
 
 
 def test_a_rollback_undoes_the_effect_and_not_the_preparation(database: Database) -> None:

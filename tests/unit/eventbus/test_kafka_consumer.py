@@ -17,6 +17,9 @@ from eventbus.kafka_consumer import KafkaConsumer
 class PatientListener:
     """Asks twice."""
 
+    def __init__(self) -> None:
+        self.lost: list[Partition] = []
+
     def insist(self, ask: Callable[[], Answer]) -> Answer:
         try:
             return ask()
@@ -25,9 +28,6 @@ class PatientListener:
 
     def assigned(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         return {partition: 7 for partition in partitions if partition.number == 2}
-
-    def __init__(self) -> None:
-        self.lost: list[Partition] = []
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
         self.lost += partitions

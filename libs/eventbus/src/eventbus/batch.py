@@ -18,7 +18,7 @@ import structlog
 from eventbus.clock import GATHER_SECONDS, Clock, SystemClock, rest_after_batch
 from eventbus.consumer import Answer, Consumer, Partition
 from eventbus.database import is_outage
-from eventbus.effects import Committed, Effects, Handler, origin
+from eventbus.effects import Committed, Effects, Handler
 from eventbus.envelope import Record
 from eventbus.errors import Crash
 from eventbus.inbox import Inbox
@@ -155,7 +155,7 @@ class BatchConsumer:
             if not held:
                 continue
             try:
-                committed = self._commit(part, held)
+                committed = self._effects.commit(held, self._positions, part.cause)
             except Crash:
                 raise
             except Exception as error:  # noqa: BLE001  # the loop's one place; classified here
@@ -167,18 +167,18 @@ class BatchConsumer:
                     self._narrow(part, error)
             else:
                 attempt = 0
-                self._settle(held, committed)
+                self._settle(committed)
 
     def _narrow(self, part: "_Part", error: Exception) -> None:
         """Halve a failing batch; a record that fails alone is condemned."""
         if part.cause is not None:
-            raise Crash(f"cannot put {origin(part.records[0])} aside") from error
+            raise Crash(f"cannot put {part.records[0].origin} aside") from error
         middle = len(part.records) // 2
         if middle:
             self._pending.extendleft([_Part(part.records[middle:]), _Part(part.records[:middle])])
             return
         self._count_unexplained(error)
-        log.error("consumer.poison", origin=origin(part.records[0]), cause=type(error).__name__)
+        log.error("consumer.poison", origin=part.records[0].origin, cause=type(error).__name__)
         self._pending.appendleft(_Part(part.records, f"{type(error).__name__}: {error}"))
 
     def _count_unexplained(self, error: Exception) -> None:
@@ -211,23 +211,15 @@ class BatchConsumer:
             if partition is not None and record.offset >= self._positions.get(partition, 0)
         ]
 
-    def _commit(self, part: "_Part", held: Sequence[tuple[Partition, Record]]) -> Committed:
-        if part.cause is None:
-            return self._effects.write(held, self._positions)
-        return self._effects.put_aside(held, self._positions, part.cause)
-
-    def _settle(self, held: Sequence[tuple[Partition, Record]], committed: Committed) -> None:
+    def _settle(self, committed: Committed) -> None:
         """What follows a commit. An error here is no record's fault: it ends the loop."""
         if committed.then is not None:
             committed.then()
         self._options.after_commit()
-        ends = {partition: record.offset + 1 for partition, record in held}
-        moved = {
-            partition: end for partition, end in ends.items() if partition in committed.accepted
-        }
+        moved = {partition: committed.steps[partition].end for partition in committed.accepted}
         self._positions.update(moved)
         self._consumer.acknowledge(moved)
-        fenced = ends.keys() - committed.accepted
+        fenced = committed.steps.keys() - committed.accepted
         if fenced:
             log.warning("consumer.fenced", partitions=_names(fenced))
             stored = self.insist(lambda: self._inbox.positions(list(fenced)))

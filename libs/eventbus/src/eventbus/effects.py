@@ -43,6 +43,7 @@ Handler = Callable[[Cursor, Sequence[Message[pydantic.BaseModel]]], Then | None]
 class Committed:
     """What a transaction brought about."""
 
+    steps: Mapping[Partition, Step]
     accepted: set[Partition]  # the others stand elsewhere than the member believed
     then: Then | None = None
 
@@ -63,26 +64,29 @@ class Effects:
         self._tracing = tracing
         self.exemplar: dict[str, str] | None = None
 
-    def write(
-        self, held: Sequence[tuple[Partition, Record]], starts: Mapping[Partition, int]
+    def commit(
+        self,
+        held: Sequence[tuple[Partition, Record]],
+        starts: Mapping[Partition, int],
+        cause: str | None = None,
     ) -> Committed:
-        """Handle what of these records the fence lets through; what cannot be read is put aside."""
-        with self._inbox.transaction() as transaction:
-            accepted = transaction.advance(_steps(held, starts))
-            current = [record for partition, record in held if partition in accepted]
-            return Committed(accepted, self._handle(current, transaction))
+        """Handle what of these records the fence lets through; with a cause, put it aside.
 
-    def put_aside(
-        self, held: Sequence[tuple[Partition, Record]], starts: Mapping[Partition, int], cause: str
-    ) -> Committed:
-        """Nothing is handled: each becomes a dead letter."""
+        What cannot be read is put aside too.
+        """
+        ends = {partition: record.offset + 1 for partition, record in held}
+        steps = {partition: Step(starts.get(partition), end) for partition, end in ends.items()}
+        then: Then | None = None
         with self._inbox.transaction() as transaction:
-            accepted = transaction.advance(_steps(held, starts))
-            for partition, record in held:
-                if partition in accepted:
+            accepted = transaction.advance(steps)
+            current = [record for partition, record in held if partition in accepted]
+            if cause is None:
+                then = self._handle(current, transaction)
+            else:
+                for record in current:
                     # What a fault says of itself may quote the record: the log names its kind.
                     self._bury(transaction, record, cause, cause.partition(":")[0])
-            return Committed(accepted)
+        return Committed(steps, accepted, then)
 
     def _handle(self, records: Sequence[Record], transaction: InboxTransaction) -> Then | None:
         messages = []
@@ -123,16 +127,4 @@ class Effects:
     def _bury(self, transaction: InboxTransaction, record: Record, cause: str, logged: str) -> None:
         transaction.bury(record, cause)
         CONSUMED.labels(record.topic, "dead").inc()
-        log.error("consumer.dead_letter", origin=origin(record), cause=logged)
-
-
-def origin(record: Record) -> str:
-    """Where a record stands in Kafka, for logs and causes."""
-    return f"{record.topic}/{record.partition}/{record.offset}"
-
-
-def _steps(
-    held: Sequence[tuple[Partition, Record]], starts: Mapping[Partition, int]
-) -> dict[Partition, Step]:
-    ends = {partition: record.offset + 1 for partition, record in held}
-    return {partition: Step(starts.get(partition), end) for partition, end in ends.items()}
+        log.error("consumer.dead_letter", origin=record.origin, cause=logged)

@@ -27,6 +27,11 @@ class Record:
     value: bytes | None
     headers: Headers = ()
 
+    @property
+    def origin(self) -> str:
+        """Where it lies, for logs, causes and dead letters."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -153,7 +153,6 @@ class _PostgresTransaction:
         return {c for c in candidates if (c.topic_id, c.number) in moved}
 
     def bury(self, record: Record, cause: str) -> None:
-        origin = f"{record.topic}/{record.partition}/{record.offset}"
         cause = cause.replace("\0", "\ufffd")[:LONGEST_CAUSE]  # what Postgres can hold
         self.cursor.execute(
             "INSERT INTO dead_letter (consumer_group, topic, partition, record_offset, key, value,"
@@ -176,13 +175,13 @@ class _PostgresTransaction:
         headers = (
             *carried,
             ("dlq_cause", cause.encode()),
-            ("dlq_origin", origin.encode()),
+            ("dlq_origin", record.origin.encode()),
             ("dlq_group", self._group.encode()),
         )
         self.cursor.execute(
             "INSERT INTO outbox (topic, key, type, event_id, subject, raw, raw_key, headers)"
             " VALUES (%s, '', 'DeadLetter', %s, '', %s, %s, %s)",
-            [topic, origin, value, key, encode_headers(headers)],
+            [topic, record.origin, value, key, encode_headers(headers)],
         )
 
 

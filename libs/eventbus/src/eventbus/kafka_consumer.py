@@ -175,7 +175,7 @@ class KafkaConsumer:
         ]
         starts = dict(listener.assigned(partitions))
         if unknown := [partition for partition in partitions if partition not in starts]:
-            starts |= listener.insist(lambda: self._committed(client, unknown))
+            starts |= listener.insist(lambda: self._committed(unknown))
         for target, partition in zip(targets, partitions, strict=True):
             # Never left to librdkafka: should it fail to learn what the group committed, it would
             # not ask again, and neither start nor ever give up the partition (ADR 28).
@@ -205,14 +205,11 @@ class KafkaConsumer:
             self._listener.revoked(gone)
         client.incremental_unassign(targets)
 
-    @staticmethod
-    def _committed(
-        client: confluent_kafka.Consumer, partitions: Sequence[Partition]
-    ) -> dict[Partition, int]:
+    def _committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Where the group stands, for those partitions that it has ever committed."""
-        targets = [confluent_kafka.TopicPartition(p.topic, p.number) for p in partitions]
+        targets = self._targets(partitions)
         try:
-            found = client.committed(targets, timeout=_METADATA_SECONDS)
+            found = self._client.committed(targets, timeout=_METADATA_SECONDS)
         except confluent_kafka.KafkaException as error:
             if error.args[0].code() in _PUT_OUT:
                 raise Crash(f"committed offsets: {error}") from error
@@ -245,8 +242,9 @@ class KafkaConsumer:
 def _fatal_error(message: confluent_kafka.Message) -> str | None:
     error = message.error()
     # What a client says once it is beyond help has the code, and not the mark.
-    fatal = error is not None and (error.fatal() or error.code() == KafkaError._FATAL)  # noqa: SLF001
-    return error.str() if error is not None and fatal else None
+    if error is not None and (error.fatal() or error.code() == KafkaError._FATAL):  # noqa: SLF001
+        return error.str()
+    return None
 
 
 def _to_record(message: confluent_kafka.Message) -> Record | None:

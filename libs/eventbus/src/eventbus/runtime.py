@@ -96,12 +96,11 @@ class Worker:
         """Until every loop has ended; once one is told to stop, all must within a bound."""
         told_at: float | None = None
         while alive := [thread for thread in threads if thread.is_alive()]:
+            if self._stop.is_set():
+                told_at = told_at or time.monotonic()
+                if time.monotonic() - told_at > self._leave_seconds:
+                    self._abandon(alive)
             alive[0].join(0.5)  # without a timeout Python would not see signals
-            if not self._stop.is_set():
-                continue
-            told_at = told_at or time.monotonic()
-            if time.monotonic() - told_at > self._leave_seconds:
-                self._abandon([thread for thread in threads if thread.is_alive()])
 
     def _abandon(self, threads: Sequence[threading.Thread]) -> None:
         """End the process as a crash would, which every loop must survive anyway."""

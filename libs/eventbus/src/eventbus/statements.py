@@ -41,11 +41,11 @@ def array(values: Sequence[object]) -> str:
         return "{}"
     try:
         joined = '","'.join(values)  # type: ignore[arg-type]  # refuses what is no string
+        if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+            return '{"' + joined + '"}'
     except TypeError:
-        return "{" + ",".join(map(_element, values)) + "}"
-    if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
-        return "{" + ",".join(map(_element, values)) + "}"
-    return '{"' + joined + '"}'
+        pass
+    return "{" + ",".join(map(_element, values)) + "}"
 
 
 def _element(value: object) -> str:
