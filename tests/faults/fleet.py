@@ -79,10 +79,14 @@ class Fleet:
         """The first process of every replica of a role."""
         return [item.process.pid for item in self._instances if item.role.name == role]
 
-    def kill(self, pid: int) -> None:
-        """SIGKILL by order; the watcher starts a successor."""
+    def kill(self, pid: int) -> bool:
+        """SIGKILL by order; the watcher starts a successor. False if it had ended already."""
         self.expect(pid)
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
 
     def expect(self, pid: int) -> None:
         """The end of this process was ordered and needs no explanation."""

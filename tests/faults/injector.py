@@ -51,8 +51,7 @@ def strike(fault: Fault, field: Field) -> tuple[bool, str]:
 def _kill(field: Field, role: str, moment: str) -> tuple[bool, str]:
     if moment == "process":
         chosen = field.fleet.pids(role)[0]
-        field.fleet.kill(chosen)
-        return True, f"pid {chosen}"
+        return field.fleet.kill(chosen), f"pid {chosen}"
     pid = _hit(field, f"{role}.{moment}", Action.KILL)
     return pid is not None, f"pid {pid}"
 
@@ -203,14 +202,16 @@ def _mood(mood: Mood) -> Callable[[Field, Fault], tuple[bool, str]]:
 def _disk_full(field: Field, fault: Fault) -> tuple[bool, str]:
     stack = field.stack
     before = stack.disk_complaints()
-    stack.fill_disk()
-    deadline = time.monotonic() + _REACHED_SECONDS
-    while stack.disk_complaints() == before and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(fault.strength)
-    died = not stack.postgres.is_running
-    stack.empty_disk()
-    stack.revive_postgres()
+    try:
+        stack.fill_disk()
+        deadline = time.monotonic() + _REACHED_SECONDS
+        while stack.disk_complaints() == before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(fault.strength)
+        died = not stack.postgres.is_running
+    finally:
+        stack.empty_disk()
+        stack.revive_postgres()
     return stack.disk_complaints() > before, "Postgres ended" if died else "Postgres went on"
 
 

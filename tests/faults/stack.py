@@ -146,12 +146,17 @@ class Stack:
 
     def fill_disk(self) -> None:
         """Leave Postgres not one free block: the disk shrinks to what is on it."""
+        wait_for("a full disk", self._shrink_disk, seconds=5, interval=0)
+
+    def _shrink_disk(self) -> bool:
+        """False if Postgres wrote between the look and the remount: that disk was too small."""
         used = shutil.disk_usage(self._disk).used
-        _resize(self._disk, f"{used // 1024}k")
+        return _resize(self._disk, f"{used // 1024}k")
 
     def empty_disk(self) -> None:
         """Give the space back."""
-        _resize(self._disk, f"{_DISK_MEGABYTES}m")
+        if not _resize(self._disk, f"{_DISK_MEGABYTES}m"):
+            raise RuntimeError(f"{self._disk} did not become larger")
 
     def disk_complaints(self) -> int:
         """How often Postgres met the full disk."""
@@ -217,8 +222,9 @@ def _mount(folder: Path) -> bool:
     return made.returncode == 0
 
 
-def _resize(folder: Path, size: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
+def _resize(folder: Path, size: str) -> bool:
+    command = ["mount", "-o", f"remount,size={size}", str(folder)]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def wait_for_apis(site: Site) -> None:
