@@ -1,4 +1,4 @@
-"""When a wait ends badly: which pods are not ready, their last log lines and their events."""
+"""When a wait ends badly: which pods are not ready, their last log lines, events and claims."""
 
 import json
 import subprocess
@@ -57,7 +57,16 @@ def _explain_pod(namespace: str, pod: str) -> str:
         *("--sort-by=.lastTimestamp", "-o", f"jsonpath={template}"),
     )
     lines += [f"    event | {line}" for line in events.splitlines()[-6:]]
+    lines += [f"    claim | {line}" for line in _claims(namespace, pod)]
     return "\n".join(lines)
+
+
+def _claims(namespace: str, pod: str) -> list[str]:
+    """The pod's claims and how far each came: an unbound one keeps it from its node."""
+    used = "jsonpath={.spec.volumes[*].persistentVolumeClaim.claimName}"
+    names = _ask("-n", namespace, "get", "pod", pod, "-o", used).split()
+    state = "jsonpath={.metadata.name}: {.status.phase}, class {.spec.storageClassName}"
+    return [_ask("-n", namespace, "get", "pvc", name, "-o", state) for name in names]
 
 
 def _ask(*arguments: str) -> str:
