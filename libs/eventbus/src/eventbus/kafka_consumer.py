@@ -151,9 +151,10 @@ class KafkaConsumer:
         self._positions.clear()
         assert self._listener is not None  # noqa: S101  # set by subscribe, before any poll
         self._listener.revoked(gone)
-        # Its group has given it up. Closing may take long, or for ever: nobody waits for it.
-        threading.Thread(target=self._client.close, name="leaving", daemon=True).start()
+        former = self._client
         self._membership, self._client = self._open()
+        # Its group has given it up. Closing may take long, or for ever: nobody waits for it.
+        threading.Thread(target=former.close, name="leaving", daemon=True).start()
         pause = min(_LONGEST_PAUSE_SECONDS, 0.25 * 2**self._renewals)
         self._join_at = time.monotonic() + pause
 
