@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
+from faults.attribution import without_cause
 from faults.history import Attempt, Operation, Outcome, Poison, Strike
 from faults.layout import SENDING_THREADS, SMTP_TIMEOUT_SECONDS, readers_of
 from faults.mailsink import Mail
@@ -235,31 +236,30 @@ def second_copies(evidence: Evidence) -> Iterator[Finding]:
     copies: dict[str, list[Mail]] = defaultdict(list)
     for mail in evidence.mails:
         copies[mail.message_id].append(mail)
-    hidden: Counter[int] = Counter()
+    hidden: list[Mail] = []
+    candidates: list[list[int]] = []
     for message_id, mails in copies.items():
         for earlier, later in pairwise(mails):
             crossed = abs(earlier.held - SMTP_TIMEOUT_SECONDS) < _CROSSING_SECONDS
             if crossed or not earlier.answered:
                 continue
-            strike = _hiding(earlier, later, evidence.strikes)
-            if strike is None:
+            hiding = [s.number for s in evidence.strikes if _may_hide(s, earlier, later)]
+            if hiding:
+                hidden.append(earlier)
+                candidates.append(hiding)
+            else:
                 detail = f"{message_id} at {earlier.time:.2f} and {later.time:.2f}"
                 yield Finding(Sort.DOUBLED, "a second copy has a cause", detail)
-            else:
-                hidden[strike.number] += 1
-    for number, count in hidden.items():
-        if count > SENDING_THREADS:
-            detail = f"fault {number}: {count}"
-            yield Finding(Sort.DOUBLED, "a fault hides what was in hand, no more", detail)
+    for left in without_cause(candidates, SENDING_THREADS):
+        faults = ", ".join(map(str, candidates[left]))
+        detail = f"{hidden[left].message_id} is one too many for the faults {faults}"
+        yield Finding(Sort.DOUBLED, "a fault hides what was in hand, no more", detail)
 
 
-def _hiding(earlier: Mail, later: Mail, strikes: Sequence[Strike]) -> Strike | None:
-    for strike in strikes:
-        begins, ends = strike.started - 1.0, strike.ended + _SETTLING_SECONDS
-        opens = strike.kind.startswith(OPENS_SEND_WINDOW)
-        if opens and begins <= later.time and ends >= earlier.time:
-            return strike
-    return None
+def _may_hide(strike: Strike, earlier: Mail, later: Mail) -> bool:
+    begins, ends = strike.started - 1.0, strike.ended + _SETTLING_SECONDS
+    opens = strike.kind.startswith(OPENS_SEND_WINDOW)
+    return opens and begins <= later.time and ends >= earlier.time
 
 
 def statistics(evidence: Evidence) -> Iterator[Finding]:

@@ -166,15 +166,33 @@ def test_an_answer_at_the_end_of_the_senders_patience_may_be_missed(
     assert len(check(replace(GOOD, mails=mails))) == findings
 
 
-def test_one_fault_hides_no_more_mails_than_there_are_senders() -> None:
-    kill = Strike(1, "kill email.sender", "accepted", 5.1, 5.2, struck=True)
-    copies = [
-        replace(MAIL, message_id=f"<m{number}@example.com>", time=time)
-        for number in range(SENDING_THREADS + 1)
-        for time in (5.0, 6.0)
+KILL = Strike(1, "kill email.sender", "accepted", 5.1, 5.2, struck=True)
+
+
+def second_copies(count: int, *, first: float = 5.0) -> list[Mail]:
+    """That many mails, each accepted twice."""
+    return [
+        replace(MAIL, message_id=f"<{first:g}-{number}@example.com>", time=time)
+        for number in range(count)
+        for time in (first, first + 1.0)
     ]
-    evidence = replace(GOOD, strikes=[kill], mails=[MAIL, *copies])
+
+
+def test_one_fault_hides_no_more_mails_than_there_are_senders() -> None:
+    copies = second_copies(SENDING_THREADS + 1)
+    evidence = replace(GOOD, strikes=[KILL], mails=[MAIL, *copies])
     assert "a fault hides what was in hand, no more" in invariants(evidence)
+
+
+def test_faults_that_follow_closely_share_what_they_may_have_hidden() -> None:
+    early = replace(KILL, number=2, started=2.0, ended=2.1)
+    both, sooner = second_copies(SENDING_THREADS), second_copies(SENDING_THREADS, first=1.0)
+    told = "a fault hides what was in hand, no more"
+    found = invariants(replace(GOOD, strikes=[early, KILL], mails=[MAIL, *both, *sooner]))
+    assert told not in found
+    one_more = replace(MAIL, message_id="<one-more@example.com>")
+    copies = [*both, *sooner, *(replace(one_more, time=time) for time in (1.0, 2.0))]
+    assert told in invariants(replace(GOOD, strikes=[early, KILL], mails=[MAIL, *copies]))
 
 
 def test_each_reader_of_a_topic_hears_what_another_sends_again() -> None:
