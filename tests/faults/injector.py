@@ -1,7 +1,8 @@
 """Carries out faults, one at a time, and heals each before the next.
 
 Every function answers whether the fault took place: a failpoint that nobody passed in time, or a
-disk that Postgres did not touch while it was full, does not count.
+disk that Postgres did not touch while it was full, does not count. A sleep here is how long a fault
+lasts, never a way to wait for something: that is `_within_reach`.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import confluent_kafka
 import psycopg2
@@ -27,7 +29,11 @@ from faults.stack import SESSION_SECONDS, Stack
 from servers.waiting import wait_for
 
 _REACHED_SECONDS = 12.0
+_STANDBY_SECONDS = 2.0  # in which the other relay takes over and publishes
+_SLOW_SECONDS = 2.5
 _BACK_AT_MOST = 5_000
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,17 @@ def _kill(field: Field, role: str, moment: str) -> tuple[bool, str]:
 def _hit(field: Field, point: str, action: Action) -> int | None:
     """Wait until a process reaches the point; its id, None if none did in time."""
     with armed(field.failpoints, point, action):
-        deadline = time.monotonic() + _REACHED_SECONDS
-        while time.monotonic() < deadline:
-            fired = field.failpoints.fired(point)
-            if fired is not None:
-                field.fleet.expect(fired.pid)
-                return fired.pid
-            time.sleep(0.02)
+        fired = _within_reach(lambda: field.failpoints.fired(point))
+    if fired is None:
+        return None
+    field.fleet.expect(fired.pid)
+    return fired.pid
+
+
+def _within_reach(observe: Callable[[], Seen | None]) -> Seen | None:
+    """The first truthy observation; None if there is none in time."""
+    with contextlib.suppress(AssertionError):
+        return wait_for("a fault to be met", observe, seconds=_REACHED_SECONDS, interval=0.02)
     return None
 
 
@@ -101,7 +111,7 @@ def _zombie_relay(field: Field, _: Fault) -> tuple[bool, str]:
                 " application_name = 'order-relay' AND state = 'idle in transaction'"
             )
             ended = cursor.fetchone()
-        time.sleep(2.0)
+        time.sleep(_STANDBY_SECONDS)
     return True, f"pid {pid}, sessions ended: {ended}"
 
 
@@ -158,7 +168,7 @@ def _postgres_slow(field: Field, fault: Fault) -> tuple[bool, str]:
     gate = field.stack.gates.postgres
     before = gate.forwarded
     gate.latency = 0.01 + 0.09 * fault.strength
-    time.sleep(2.5)
+    time.sleep(_SLOW_SECONDS)
     gate.latency = 0.0
     return gate.forwarded > before, f"{gate.forwarded - before} bytes"
 
@@ -189,9 +199,7 @@ def _mood(mood: Mood) -> Callable[[Field, Fault], tuple[bool, str]]:
         before = sink.misbehaved
         sink.delay = 0.5 + 6.0 * fault.strength  # beyond the sender's patience at times
         sink.mood = Mood(fault.variant) if mood is Mood.MUTE else mood
-        deadline = time.monotonic() + _REACHED_SECONDS
-        while sink.misbehaved == before and time.monotonic() < deadline:
-            time.sleep(0.05)
+        _within_reach(lambda: sink.misbehaved > before)
         time.sleep(LEASE_SECONDS + 1.0 if mood is Mood.SLOW else 1.0 + fault.strength)
         sink.mood = Mood.KIND
         return sink.misbehaved > before, f"{sink.misbehaved - before} mails"
@@ -204,9 +212,7 @@ def _disk_full(field: Field, fault: Fault) -> tuple[bool, str]:
     before = stack.disk_complaints()
     try:
         stack.fill_disk()
-        deadline = time.monotonic() + _REACHED_SECONDS
-        while stack.disk_complaints() == before and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _within_reach(lambda: stack.disk_complaints() > before)
         time.sleep(fault.strength)
         died = not stack.postgres.is_running
     finally:

@@ -120,13 +120,17 @@ class _Run:
         deadline = self._started + self._options.minutes * 60 - _TAIL_SECONDS
         left = list(self._plan)
         for _ in range(_CHANCES):
-            left = [fault for fault in left if not self._strike(fault, field, journal, deadline)]
+            missed = []
+            for fault in left:
+                if time.monotonic() > deadline:
+                    say(f"out of time before fault {fault.number} of {len(self._plan)}")
+                    return
+                if not self._strike(fault, field, journal):
+                    missed.append(fault)
+            left = missed
 
-    def _strike(self, fault: Fault, field: Field, journal: Journal, deadline: float) -> bool:
-        if time.monotonic() > deadline:
-            say(f"out of time before fault {fault.number} of {len(self._plan)}")
-            return False
-        time.sleep(fault.pause)
+    def _strike(self, fault: Fault, field: Field, journal: Journal) -> bool:
+        time.sleep(fault.pause)  # drawn by the plan: how much load lies between two faults
         started = time.time()
         try:
             struck, note = strike(fault, field)

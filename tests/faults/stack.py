@@ -212,19 +212,18 @@ def _unmount(folder: Path) -> None:
 
 def _mount(folder: Path) -> bool:
     """A disk of its own in memory, where this user may mount one."""
-    if os.geteuid() != 0:
-        return False
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MEGABYTES}m,mode=0755", "tmpfs", folder],
-        check=False,
-        capture_output=True,
-    )
-    return made.returncode == 0
+    options = f"size={_DISK_MEGABYTES}m,mode=0755"
+    return os.geteuid() == 0 and _is_mounted("-t", "tmpfs", "-o", options, "tmpfs", folder)
 
 
 def _resize(folder: Path, size: str) -> bool:
-    command = ["mount", "-o", f"remount,size={size}", str(folder)]
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    """False if more lies on it than fits."""
+    return _is_mounted("-o", f"remount,size={size}", folder)
+
+
+def _is_mounted(*arguments: str | Path) -> bool:
+    done = subprocess.run(["mount", *arguments], check=False, capture_output=True)
+    return done.returncode == 0
 
 
 def wait_for_apis(site: Site) -> None:

@@ -146,14 +146,16 @@ def test_an_unknown_attempt_may_have_placed_one_order_or_none() -> None:
     assert check(none) == []
 
 
+KILL = Strike(1, "kill email.sender", "accepted", 5.1, 5.2, struck=True)
+
+
 @pytest.mark.parametrize(
     "earlier",
     [replace(MAIL, answered=False), MAIL],
     ids=["the server hung up", "the sender was killed"],
 )
 def test_a_second_copy_is_explained_by_a_fault_between_the_two(earlier: Mail) -> None:
-    kill = Strike(1, "kill email.sender", "accepted", 5.1, 5.2, struck=True)
-    strikes = [kill] if earlier.answered else []
+    strikes = [KILL] if earlier.answered else []
     evidence = replace(GOOD, strikes=strikes, mails=[earlier, replace(MAIL, time=6.0)])
     assert check(evidence) == []
 
@@ -164,9 +166,6 @@ def test_an_answer_at_the_end_of_the_senders_patience_may_be_missed(
 ) -> None:
     mails = [replace(MAIL, held=held), replace(MAIL, time=6.0)]
     assert len(check(replace(GOOD, mails=mails))) == findings
-
-
-KILL = Strike(1, "kill email.sender", "accepted", 5.1, 5.2, struck=True)
 
 
 def second_copies(count: int, *, first: float = 5.0) -> list[Mail]:
