@@ -119,7 +119,7 @@ class Worker:
     def _guard(self, name: str, loop: Loop) -> None:
         try:
             loop(self._stop, self._heartbeats[name])
-        except Exception:
+        except Exception:  # whatever it was: a thread that died unseen would leave half a worker
             log.exception("worker.crashed", loop=name)
             self._failed = True
         finally:
